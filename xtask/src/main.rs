@@ -1,6 +1,7 @@
 //! Tasks for people who work on Stockade: `cargo xtask --help`.
 
 mod gen_syscalls;
+mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,12 +28,15 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Check the repository's own rules, one line for each violation.
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let root = repository();
     let outcome = match Arguments::parse().task {
         Task::GenSyscalls { check } => gen_syscalls::run(&root, check),
+        Task::Tidy => tidy::run(&root),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
