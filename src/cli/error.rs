@@ -45,10 +45,10 @@ pub enum CliError {
     #[error("the profile {} is not a regular file", .0.display())]
     ProfileNotFile(PathBuf),
     /// A profile's file belongs to somebody else.
-    #[error("the profile {} belongs to user {1}, who could change it", .0.display())]
+    #[error("the profile {} belongs to user {}, who could change it", .0.display(), .1)]
     ProfileOwner(PathBuf, u32),
     /// A profile's file can be changed by others.
-    #[error("the profile {} can be changed by others (mode {1:04o})", .0.display())]
+    #[error("the profile {} can be changed by others (mode {:04o})", .0.display(), .1)]
     ProfileWritable(PathBuf, u32),
     /// A profile is not as it should be.
     #[error(transparent)]

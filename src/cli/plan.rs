@@ -6,7 +6,11 @@ use super::{print, print_json, setup};
 use crate::policy::explain;
 
 /// Prints the plan.
-pub fn main(args: &PlanArgs) -> Result<(), CliError> {
+pub(super) fn main(args: &PlanArgs) -> Result<(), CliError> {
     let plan = setup::plan(&args.jail)?;
-    if args.json { print_json(&explain::plan_json(&plan)) } else { print(&explain::plan_text(&plan)) }
+    if args.json {
+        print_json(&explain::plan_json(&plan))
+    } else {
+        print(&explain::plan_text(&plan))
+    }
 }

@@ -28,18 +28,18 @@ enum Owner {
 }
 
 /// A profile and all it extends, parents first.
-pub fn load(name: &str) -> Result<Vec<Profile>, CliError> {
+pub(super) fn load(name: &str) -> Result<Vec<Profile>, CliError> {
     let root = find(name, None)?.ok_or_else(|| CliError::UnknownProfile(name.into()))?;
     linearise(root, Owner::User)
 }
 
 /// The machine's policy.
-pub fn load_machine(path: &Path) -> Result<Vec<Profile>, CliError> {
+pub(super) fn load_machine(path: &Path) -> Result<Vec<Profile>, CliError> {
     linearise(read(path, Owner::Root)?, Owner::Root)
 }
 
 /// A repository's own file.
-pub fn load_repository(path: &Path) -> Result<Vec<Profile>, CliError> {
+pub(super) fn load_repository(path: &Path) -> Result<Vec<Profile>, CliError> {
     linearise(read(path, Owner::Anybody)?, Owner::Anybody)
 }
 
@@ -67,14 +67,20 @@ fn linearise(root: Profile, owner: Owner) -> Result<Vec<Profile>, CliError> {
 /// one, else one of the user's own.
 fn find(name: &str, from: Option<&Origin>) -> Result<Option<Profile>, CliError> {
     if is_file_name(name) {
-        let base = from.and_then(|origin| Path::new(&origin.source).parent()).unwrap_or(Path::new(""));
+        let base = from
+            .and_then(|origin| Path::new(&origin.source).parent())
+            .unwrap_or(Path::new(""));
         return read(&base.join(name), Owner::User).map(Some);
     }
     if let Some(profile) = builtin_profile(name)? {
         return Ok(Some(profile));
     }
     let own = own_path(name)?;
-    if own.try_exists().unwrap_or(false) { read(&own, Owner::User).map(Some) } else { Ok(None) }
+    if own.try_exists().unwrap_or(false) {
+        read(&own, Owner::User).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 fn builtin_profile(name: &str) -> Result<Option<Profile>, ProfileError> {
@@ -103,7 +109,11 @@ fn read(path: &Path, owner: Owner) -> Result<Profile, CliError> {
 /// on its name.
 fn read_text(path: &Path, owner: Owner) -> Result<String, CliError> {
     let unreadable = |error| CliError::ProfileUnreadable(path.into(), error);
-    let file = OpenOptions::new().read(true).custom_flags(open_flags(owner).bits()).open(path).map_err(unreadable)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(open_flags(owner).bits())
+        .open(path)
+        .map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(CliError::ProfileNotFile(path.into()));
@@ -139,7 +149,7 @@ fn check_owner(path: &Path, metadata: &Metadata, owner: Owner) -> Result<(), Cli
 }
 
 /// A profile's text as written.
-pub fn text(name: &str) -> Result<String, CliError> {
+pub(super) fn text(name: &str) -> Result<String, CliError> {
     if let Some((_, text)) = builtin::builtin_names().find(|(known, _)| *known == name) {
         return Ok(text.to_string());
     }
@@ -154,7 +164,7 @@ pub fn text(name: &str) -> Result<String, CliError> {
 }
 
 /// The names of the user's own profiles, sorted.
-pub fn own_names() -> Result<Vec<String>, CliError> {
+pub(super) fn own_names() -> Result<Vec<String>, CliError> {
     let dir = own_dir()?;
     let entries = match std::fs::read_dir(&dir) {
         Ok(entries) => entries,
@@ -163,7 +173,9 @@ pub fn own_names() -> Result<Vec<String>, CliError> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        let name = entry.map_err(|error| CliError::ProfileUnreadable(dir.clone(), error))?.file_name();
+        let name = entry
+            .map_err(|error| CliError::ProfileUnreadable(dir.clone(), error))?
+            .file_name();
         if let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".yaml")) {
             names.push(name.to_string());
         }
