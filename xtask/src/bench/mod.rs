@@ -7,7 +7,7 @@ mod startup;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::Outcome;
 use running::Place;
@@ -176,6 +176,13 @@ fn version(program: &str) -> Option<String> {
     text.lines()
         .find(|line| !line.trim().is_empty())
         .map(|line| line.trim().replace(" version ", " "))
+}
+
+/// The last line that a failed command wrote to its standard error, or else its status.
+fn complaint(output: &Output) -> String {
+    let message = String::from_utf8_lossy(&output.stderr);
+    let last = message.lines().rev().find(|line| !line.trim().is_empty());
+    last.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned())
 }
 
 /// The middle of some numbers; 0 of none.

@@ -42,8 +42,7 @@ impl Place {
             .output()
             .map_err(|error| error.to_string())?;
         if !output.status.success() {
-            let message = String::from_utf8_lossy(&output.stderr);
-            return Err(message.lines().last().unwrap_or("no message").to_owned());
+            return Err(super::complaint(&output));
         }
         serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
     }

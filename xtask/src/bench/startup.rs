@@ -60,12 +60,7 @@ impl Contender {
             Ok(output) => output,
             Err(error) => return Some(error.to_string()),
         };
-        if output.status.success() {
-            return None;
-        }
-        let message = String::from_utf8_lossy(&output.stderr);
-        let last = message.lines().rev().find(|line| !line.trim().is_empty());
-        Some(last.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()))
+        (!output.status.success()).then(|| super::complaint(&output))
     }
 }
 
