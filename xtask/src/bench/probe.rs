@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::parent_id;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -21,6 +21,9 @@ pub(super) const OPERATIONS: [&str; 5] = [
     "open to write, close",
     "chmod",
 ];
+
+/// How long an operation runs before it is measured.
+const WARM_UP: Duration = Duration::from_millis(5);
 
 /// How often an operation is measured; the median of these counts.
 const BATCHES: usize = 41;
@@ -68,7 +71,10 @@ fn cost(mut operation: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
         }
         Ok::<f64, io::Error>(start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS))
     };
-    batch()?;
+    let start = Instant::now();
+    while start.elapsed() < WARM_UP {
+        batch()?;
+    }
     let times = (0..BATCHES).map(|_| batch()).collect::<Result<Vec<_>, _>>()?;
     Ok(median(times))
 }

@@ -9,7 +9,7 @@ use super::probe::OPERATIONS;
 use super::{Surroundings, median};
 
 /// How often the probe runs in each place; the places take turns.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 25;
 
 /// A place to run the probe in.
 pub(super) struct Place {
@@ -59,9 +59,10 @@ pub(super) fn measure(
     around: &Surroundings<'_>,
 ) -> Vec<Costs> {
     let mut runs: Vec<Vec<Result<Value, String>>> = places.iter().map(|_| Vec::new()).collect();
-    for _ in 0..ROUNDS {
-        for (place, runs) in places.iter().zip(&mut runs) {
-            runs.push(place.run(probe, directory, around));
+    for round in 0..ROUNDS {
+        for turn in 0..places.len() {
+            let index = (round + turn) % places.len();
+            runs[index].push(places[index].run(probe, directory, around));
         }
     }
     runs.iter()
