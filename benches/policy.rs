@@ -3,8 +3,9 @@
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use stockade::launch::facts::FileSystem;
+use stockade::policy::facts::Remembered;
 use stockade::policy::plan::{self, Mode};
 use stockade::policy::profile::{Profile, ProfileError};
 use stockade::policy::{LayerKind, LayerSource, Places, Policy, Verb, builtin, merge, resolve};
@@ -19,7 +20,7 @@ fn chain(name: &str) -> Vec<Profile> {
 fn policy(profiles: Vec<Profile>) -> Policy {
     let layer = LayerSource { kind: LayerKind::User, profiles, extra: Vec::new() };
     let places = Places { workspace: workspace(), home: "/root".into(), tmpdir: "/tmp/none".into() };
-    resolve(&[layer], &places, &FileSystem).expect("resolves")
+    resolve(&[layer], &places, &Remembered::new(&FileSystem)).expect("resolves")
 }
 
 fn workspace() -> PathBuf {
@@ -29,10 +30,16 @@ fn workspace() -> PathBuf {
 fn start(criterion: &mut Criterion) {
     criterion.bench_function("parse ci and all it extends", |bench| bench.iter(|| chain("ci")));
     let profiles = chain("ci");
-    criterion.bench_function("resolve ci", |bench| bench.iter(|| policy(profiles.clone())));
+    criterion.bench_function("resolve ci", |bench| {
+        bench.iter_batched(|| profiles.clone(), policy, BatchSize::SmallInput);
+    });
     let resolved = policy(profiles);
     criterion.bench_function("compile the plan of ci", |bench| {
-        bench.iter(|| plan::compile(resolved.clone(), Mode::Brokered, &FileSystem));
+        bench.iter_batched(
+            || resolved.clone(),
+            |policy| plan::compile(policy, Mode::Brokered, &Remembered::new(&FileSystem)),
+            BatchSize::SmallInput,
+        );
     });
     let compiled = plan::compile(resolved, Mode::Brokered, &FileSystem);
     criterion.bench_function("compile the filters of ci", |bench| {

@@ -31,15 +31,8 @@ fn proc_name(fd: BorrowedFd<'_>) -> CString {
 /// file system has such (then as the kernel: `EOPNOTSUPP`).
 pub fn chmod(fd: BorrowedFd<'_>, mode: u32) -> Result<(), Errno> {
     // SAFETY: the path is a C string.
-    let result = unsafe {
-        libc::syscall(
-            SYS_FCHMODAT2,
-            fd.as_raw_fd(),
-            EMPTY.as_ptr(),
-            mode,
-            libc::AT_EMPTY_PATH,
-        )
-    };
+    let result =
+        unsafe { libc::syscall(SYS_FCHMODAT2, fd.as_raw_fd(), EMPTY.as_ptr(), mode, libc::AT_EMPTY_PATH) };
     match check(result) {
         Err(Errno::ENOSYS) => chmod_by_name(fd, mode),
         other => other.map(drop),
@@ -66,13 +59,7 @@ pub fn set_times(fd: BorrowedFd<'_>, times: Option<&[TimeSpec; 2]>) -> Result<()
     let times = times.map_or(std::ptr::null(), |times| times.as_ptr());
     // SAFETY: the path is a C string; times is null or two of them.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_utimensat,
-            fd.as_raw_fd(),
-            EMPTY.as_ptr(),
-            times,
-            libc::AT_EMPTY_PATH,
-        )
+        libc::syscall(libc::SYS_utimensat, fd.as_raw_fd(), EMPTY.as_ptr(), times, libc::AT_EMPTY_PATH)
     };
     check(result).map(drop)
 }

@@ -49,10 +49,7 @@ fn build(root: &Path, package: &str) -> Result<PathBuf, String> {
         .output()
         .map_err(|error| format!("cargo build: {error}"))?;
     if !output.status.success() {
-        return Err(format!(
-            "cargo build: {}",
-            String::from_utf8_lossy(&output.stderr)
-        ));
+        return Err(format!("cargo build: {}", String::from_utf8_lossy(&output.stderr)));
     }
     String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -71,11 +68,7 @@ fn measure(stockade: &Path, probe: &Path, rounds: usize) -> Result<String, Strin
     for directory in [&home, &scratch] {
         fs::create_dir_all(directory).map_err(failed)?;
     }
-    let git = Command::new("git")
-        .args(["init", "--quiet"])
-        .arg(&workspace)
-        .status()
-        .map_err(failed)?;
+    let git = Command::new("git").args(["init", "--quiet"]).arg(&workspace).status().map_err(failed)?;
     if !git.success() {
         return Err(format!("git init: {git}"));
     }
@@ -83,29 +76,16 @@ fn measure(stockade: &Path, probe: &Path, rounds: usize) -> Result<String, Strin
     let inside = workspace.join("probe");
     fs::copy(probe, &inside).map_err(failed)?;
 
-    let jail = stockade
-        .to_str()
-        .ok_or("the path of the built stockade is not UTF-8")?;
+    let jail = stockade.to_str().ok_or("the path of the built stockade is not UTF-8")?;
     let places = [
         Place::new("no jail", &[]),
-        Place::new(
-            "`stockade run --static`",
-            &[jail, "run", "--static", "--profile", "ci", "--"],
-        ),
+        Place::new("`stockade run --static`", &[jail, "run", "--static", "--profile", "ci", "--"]),
         Place::new("`stockade run`", &[jail, "run", "--profile", "ci", "--"]),
     ];
-    let workspace = Surroundings {
-        directory: &workspace,
-        home: &home,
-    };
+    let workspace = Surroundings { directory: &workspace, home: &home };
     let starts = startup::measure(&contenders(stockade), rounds, &workspace)?;
     let costs = running::measure(&places, &inside, &scratch, &workspace);
-    Ok(format!(
-        "{}\n\n{}\n{}",
-        machine(rounds),
-        startup::table(&starts),
-        running::table(&places, &costs)
-    ))
+    Ok(format!("{}\n\n{}\n{}", machine(rounds), startup::table(&starts), running::table(&places, &costs)))
 }
 
 /// Where measured commands run.
@@ -119,13 +99,9 @@ struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// Puts a command there.
     fn around<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        for variable in [
-            "XDG_CONFIG_HOME",
-            "XDG_STATE_HOME",
-            "XDG_DATA_HOME",
-            "XDG_CACHE_HOME",
-            "XDG_RUNTIME_DIR",
-        ] {
+        for variable in
+            ["XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"]
+        {
             command.env_remove(variable);
         }
         command.current_dir(self.directory).env("HOME", self.home)
@@ -138,10 +114,7 @@ fn contenders(stockade: &Path) -> [Contender; 6] {
         Contender::new("true", "/bin/true"),
         Contender::new("stockade run --static --profile ci -- true", stockade),
         Contender::new("stockade run --profile ci -- true", stockade),
-        Contender::new(
-            "bwrap --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp true",
-            "bwrap",
-        ),
+        Contender::new("bwrap --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp true", "bwrap"),
         Contender::new("firejail --noprofile --quiet true", "firejail"),
         Contender::new("firejail --quiet true", "firejail"),
     ]
@@ -150,19 +123,13 @@ fn contenders(stockade: &Path) -> [Contender; 6] {
 /// A sentence on the machine and the method.
 fn machine(rounds: usize) -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let kernel: String = kernel
-        .chars()
-        .take_while(|letter| letter.is_ascii_digit() || *letter == '.')
-        .collect();
+    let kernel: String =
+        kernel.chars().take_while(|letter| letter.is_ascii_digit() || *letter == '.').collect();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     let user = if root { "as root" } else { "as an ordinary user" };
     let peers: Vec<String> = ["bwrap", "firejail"].into_iter().filter_map(version).collect();
-    let peers = if peers.is_empty() {
-        String::new()
-    } else {
-        format!(", {}", peers.join(", "))
-    };
+    let peers = if peers.is_empty() { String::new() } else { format!(", {}", peers.join(", ")) };
     format!(
         "Linux {kernel} with {cores} cores, {user}{peers}; medians of {rounds} rounds in which the commands \
          take turns."
@@ -173,9 +140,7 @@ fn machine(rounds: usize) -> String {
 fn version(program: &str) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines()
-        .find(|line| !line.trim().is_empty())
-        .map(|line| line.trim().replace(" version ", " "))
+    text.lines().find(|line| !line.trim().is_empty()).map(|line| line.trim().replace(" version ", " "))
 }
 
 /// The last line that a failed command wrote to its standard error, or else its status.

@@ -14,13 +14,8 @@ use super::median;
 use crate::Outcome;
 
 /// The operations, as the table names them.
-pub(super) const OPERATIONS: [&str; 5] = [
-    "getppid",
-    "stat",
-    "open to read, close",
-    "open to write, close",
-    "chmod",
-];
+pub(super) const OPERATIONS: [&str; 5] =
+    ["getppid", "stat", "open to read, close", "open to write, close", "chmod"];
 
 /// How long an operation runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(5);
@@ -88,10 +83,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let results = measure(directory.path()).unwrap();
         for operation in OPERATIONS {
-            assert!(
-                results[operation].as_f64().is_some_and(|cost| cost > 0.0),
-                "{results}"
-            );
+            assert!(results[operation].as_f64().is_some_and(|cost| cost > 0.0), "{results}");
         }
     }
 

@@ -22,10 +22,7 @@ pub(super) struct Place {
 impl Place {
     /// A place; a jail's command line starts with its program.
     pub(super) fn new(heading: &str, before: &[&str]) -> Place {
-        Place {
-            heading: heading.to_owned(),
-            before: before.iter().map(|&word| word.to_owned()).collect(),
-        }
+        Place { heading: heading.to_owned(), before: before.iter().map(|&word| word.to_owned()).collect() }
     }
 
     /// Runs the probe; gives its JSON object, or why there is none.
@@ -65,22 +62,14 @@ pub(super) fn measure(
             runs[index].push(places[index].run(probe, directory, around));
         }
     }
-    runs.iter()
-        .map(|runs| {
-            OPERATIONS
-                .iter()
-                .map(|operation| middle(runs, operation))
-                .collect()
-        })
-        .collect()
+    runs.iter().map(|runs| OPERATIONS.iter().map(|operation| middle(runs, operation)).collect()).collect()
 }
 
 /// The median of an operation's costs; an error in any run counts for all.
 fn middle(runs: &[Result<Value, String>], operation: &str) -> Result<f64, String> {
     let costs = runs.iter().map(|run| {
         let cost = &run.as_ref().map_err(Clone::clone)?[operation];
-        cost.as_f64()
-            .ok_or_else(|| cost.as_str().unwrap_or("no result").to_owned())
+        cost.as_f64().ok_or_else(|| cost.as_str().unwrap_or("no result").to_owned())
     });
     costs.collect::<Result<Vec<_>, _>>().map(median)
 }
@@ -94,10 +83,7 @@ pub(super) fn table(places: &[Place], costs: &[Costs]) -> String {
     text.push_str(&format!("\n|---|{}\n", "---:|".repeat(places.len())));
     for (index, operation) in OPERATIONS.iter().enumerate() {
         text.push_str(&format!("| {operation} |"));
-        let bare = costs
-            .first()
-            .and_then(|costs| costs[index].as_ref().ok())
-            .copied();
+        let bare = costs.first().and_then(|costs| costs[index].as_ref().ok()).copied();
         for (place, costs) in costs.iter().enumerate() {
             let cell = match (&costs[index], bare) {
                 (Err(message), _) => message.replace('|', "\\|"),
@@ -127,35 +113,20 @@ mod tests {
     #[test]
     fn the_middle_run_counts_and_an_error_for_all() {
         let run = |cost: Value| Ok(serde_json::json!({ "stat": cost }));
-        assert_eq!(
-            middle(&[run(3.into()), run(1.into()), run(2.into())], "stat"),
-            Ok(2.0)
-        );
-        assert_eq!(
-            middle(&[run(3.into()), run("refused".into())], "stat"),
-            Err("refused".to_owned())
-        );
-        assert_eq!(
-            middle(&[Err("broken".to_owned())], "stat"),
-            Err("broken".to_owned())
-        );
+        assert_eq!(middle(&[run(3.into()), run(1.into()), run(2.into())], "stat"), Ok(2.0));
+        assert_eq!(middle(&[run(3.into()), run("refused".into())], "stat"), Err("refused".to_owned()));
+        assert_eq!(middle(&[Err("broken".to_owned())], "stat"), Err("broken".to_owned()));
         assert_eq!(middle(&[run(3.into())], "chmod"), Err("no result".to_owned()));
     }
 
     #[test]
     fn the_table_compares_with_the_first_place() {
         let places = [Place::new("no jail", &[]), Place::new("jail", &["jail"])];
-        let mut costs = vec![
-            vec![Ok(500.0); OPERATIONS.len()],
-            vec![Ok(1500.0); OPERATIONS.len()],
-        ];
+        let mut costs = vec![vec![Ok(500.0); OPERATIONS.len()], vec![Ok(1500.0); OPERATIONS.len()]];
         costs[1][1] = Err("refused".to_owned());
         let text = table(&places, &costs);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(
-            lines[..2],
-            ["| one call in scratch | no jail | jail |", "|---|---:|---:|"]
-        );
+        assert_eq!(lines[..2], ["| one call in scratch | no jail | jail |", "|---|---:|---:|"]);
         assert_eq!(lines[2], "| getppid | 500 ns | 1.5 µs (3.0×) |");
         assert_eq!(lines[3], "| stat | 500 ns | refused |");
     }
@@ -163,14 +134,9 @@ mod tests {
     #[test]
     fn a_probe_that_does_not_run_gives_its_message() {
         let here = tempfile::tempdir().unwrap();
-        let around = Surroundings {
-            directory: here.path(),
-            home: here.path(),
-        };
+        let around = Surroundings { directory: here.path(), home: here.path() };
         let place = Place::new("jail", &["/bin/ls", "/missing"]);
-        let message = place
-            .run(Path::new("probe"), Path::new("/"), &around)
-            .unwrap_err();
+        let message = place.run(Path::new("probe"), Path::new("/"), &around).unwrap_err();
         assert!(!message.is_empty());
     }
 }

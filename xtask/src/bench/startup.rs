@@ -23,20 +23,13 @@ impl Contender {
     /// A command line; `program` is run in place of its first word.
     pub(super) fn new(line: &str, program: impl Into<PathBuf>) -> Contender {
         let arguments = line.split_whitespace().skip(1).map(str::to_owned).collect();
-        Contender {
-            shown: line.to_owned(),
-            program: program.into(),
-            arguments,
-        }
+        Contender { shown: line.to_owned(), program: program.into(), arguments }
     }
 
     /// The command, ready to run with nothing to read.
     fn command(&self, around: &Surroundings<'_>) -> Command {
         let mut command = Command::new(&self.program);
-        around
-            .around(&mut command)
-            .args(&self.arguments)
-            .stdin(Stdio::null());
+        around.around(&mut command).args(&self.arguments).stdin(Stdio::null());
         command
     }
 
@@ -78,10 +71,8 @@ pub(super) fn measure(
     rounds: usize,
     around: &Surroundings<'_>,
 ) -> Result<Vec<Row>, String> {
-    let obstacles: Vec<Option<String>> = contenders
-        .iter()
-        .map(|contender| contender.obstacle(around))
-        .collect();
+    let obstacles: Vec<Option<String>> =
+        contenders.iter().map(|contender| contender.obstacle(around)).collect();
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
     for round in 0..WARM_UP + rounds {
         for turn in 0..contenders.len() {
@@ -95,36 +86,26 @@ pub(super) fn measure(
             }
         }
     }
-    let outcomes = obstacles
-        .into_iter()
-        .zip(times)
-        .map(|(obstacle, times)| match obstacle {
-            Some(message) => Err(message),
-            None => Ok(median(times)),
-        });
+    let outcomes = obstacles.into_iter().zip(times).map(|(obstacle, times)| match obstacle {
+        Some(message) => Err(message),
+        None => Ok(median(times)),
+    });
     Ok(contenders
         .iter()
         .zip(outcomes)
-        .map(|(contender, median)| Row {
-            shown: contender.shown.clone(),
-            median,
-        })
+        .map(|(contender, median)| Row { shown: contender.shown.clone(), median })
         .collect())
 }
 
 /// The results as a Markdown table; the first one is what the others are compared with.
 pub(super) fn table(results: &[Row]) -> String {
-    let bare = results
-        .first()
-        .and_then(|result| result.median.as_ref().ok())
-        .copied();
+    let bare = results.first().and_then(|result| result.median.as_ref().ok()).copied();
     let mut text = "| start and end of | median | beside no jail |\n|---|---:|---:|\n".to_owned();
     for (index, Row { shown, median }) in results.iter().enumerate() {
         let (time, difference) = match (median, bare) {
-            (Err(message), _) => (
-                format!("does not start here: {}", message.replace('|', "\\|")),
-                String::new(),
-            ),
+            (Err(message), _) => {
+                (format!("does not start here: {}", message.replace('|', "\\|")), String::new())
+            }
             (Ok(time), Some(bare)) if index > 0 => {
                 (format!("{time:.2} ms"), format!("{:+.2} ms", time - bare))
             }
@@ -142,10 +123,7 @@ mod tests {
     #[test]
     fn what_does_not_start_is_listed_with_its_message() {
         let here = tempfile::tempdir().unwrap();
-        let around = Surroundings {
-            directory: here.path(),
-            home: here.path(),
-        };
+        let around = Surroundings { directory: here.path(), home: here.path() };
         let contenders = [
             Contender::new("true", "/bin/true"),
             Contender::new("sh -c echo>&2", "/bin/false"),
@@ -154,10 +132,8 @@ mod tests {
         ];
         let results = measure(&contenders, 3, &around).unwrap();
         assert!(results[0].median.as_ref().is_ok_and(|time| *time > 0.0));
-        let messages: Vec<&String> = results[1..]
-            .iter()
-            .map(|result| result.median.as_ref().unwrap_err())
-            .collect();
+        let messages: Vec<&String> =
+            results[1..].iter().map(|result| result.median.as_ref().unwrap_err()).collect();
         assert_eq!(messages[0], "exit status: 1");
         assert!(messages[1].contains("/missing"));
         assert!(messages[2].contains("No such file"));
@@ -165,15 +141,8 @@ mod tests {
 
     #[test]
     fn the_table_compares_with_the_first_row() {
-        let row = |shown: &str, median| Row {
-            shown: shown.to_owned(),
-            median,
-        };
-        let rows = [
-            row("true", Ok(1.0)),
-            row("jail true", Ok(2.5)),
-            row("x", Err("a|b".to_owned())),
-        ];
+        let row = |shown: &str, median| Row { shown: shown.to_owned(), median };
+        let rows = [row("true", Ok(1.0)), row("jail true", Ok(2.5)), row("x", Err("a|b".to_owned()))];
         let text = table(&rows);
         let lines: Vec<&str> = text.lines().skip(2).collect();
         assert_eq!(
