@@ -32,9 +32,6 @@ pub enum CliError {
     /// `--allow` is not `ACCESS=PATH`.
     #[error("--allow {}: expected ACCESS=PATH, with ACCESS one of scratch, tracked, read, hidden", .0.display())]
     BadAllow(OsString),
-    /// A path that a rule cannot be written for.
-    #[error("--allow: the path {} is not UTF-8, and a rule must be", .0.display())]
-    NotUtf8(PathBuf),
     /// No profile of this name.
     #[error("no profile named `{0}`")]
     UnknownProfile(String),

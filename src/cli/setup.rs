@@ -11,8 +11,7 @@ use super::profiles;
 use crate::launch::facts::FileSystem;
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
-use crate::policy::profile::RuleSpec;
-use crate::policy::{self, Access, LayerKind, LayerSource, Origin, Places, Policy, vars};
+use crate::policy::{self, Access, LayerKind, LayerSource, Places, Policy, Rule};
 
 /// Where machine policy lies; it must belong to root.
 pub(super) const MACHINE_POLICY: &str = "/etc/stockade/policy.yaml";
@@ -80,20 +79,14 @@ fn layers(
 /// Stockade's records are hidden and its settings never writable, whatever a
 /// profile says: who could change them could loosen the next run.
 fn own_files(home: &Path) -> LayerSource {
-    let rule = |access, path: PathBuf, why: &str| RuleSpec {
-        access,
-        paths: vec![vars::escape(&path)],
-        why: why.into(),
-        is_final: false,
-        origin: Origin { source: "stockade itself".into(), line: 0 },
-    };
+    let rule = |access, path: &Path, why: &str| Rule::for_path(access, path, why, "stockade itself");
     LayerSource {
         kind: LayerKind::Machine,
         profiles: Vec::new(),
         extra: vec![
-            rule(Access::HIDDEN, state_dir(home), "records of every session"),
-            rule(Access::READ, config_dir(home), "settings that loosen or tighten the next run"),
-            rule(Access::READ, "/etc/stockade".into(), "the machine's policy"),
+            rule(Access::HIDDEN, &state_dir(home), "records of every session"),
+            rule(Access::READ, &config_dir(home), "settings that loosen or tighten the next run"),
+            rule(Access::READ, Path::new("/etc/stockade"), "the machine's policy"),
         ],
     }
 }
@@ -155,7 +148,7 @@ pub(super) fn random() -> u64 {
 
 /// `ACCESS=PATH` as a rule. The person typed this path, so a symbolic link in
 /// it is followed now.
-fn allow_rule(text: &OsStr, current: &Path) -> Result<RuleSpec, CliError> {
+fn allow_rule(text: &OsStr, current: &Path) -> Result<Rule, CliError> {
     let bad = || CliError::BadAllow(text.to_os_string());
     let bytes = text.as_bytes();
     let split = bytes.iter().position(|byte| *byte == b'=').ok_or_else(bad)?;
@@ -164,16 +157,8 @@ fn allow_rule(text: &OsStr, current: &Path) -> Result<RuleSpec, CliError> {
     if path.is_empty() {
         return Err(bad());
     }
-    if path.to_str().is_none() {
-        return Err(CliError::NotUtf8(path.into()));
-    }
-    Ok(RuleSpec {
-        access,
-        paths: vec![vars::escape(&real_as_far_as_it_exists(&current.join(path)))],
-        why: "named on the command line".into(),
-        is_final: false,
-        origin: Origin { source: "command line".into(), line: 0 },
-    })
+    let real = real_as_far_as_it_exists(&current.join(path));
+    Ok(Rule::for_path(access, &real, "named on the command line", "command line"))
 }
 
 /// The real path of the longest part that exists, and the rest as written.

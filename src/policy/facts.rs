@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// What a name in a directory is, not followed.
@@ -36,61 +36,61 @@ pub trait Facts {
 /// about often everything is learnt at once.
 pub struct Remembered<'a> {
     facts: &'a dyn Facts,
-    kinds: RefCell<HashMap<OsString, Option<Kind>>>,
-    dirs: RefCell<HashMap<OsString, Dir>>,
+    dirs: RefCell<HashMap<OsString, Names>>,
 }
 
-/// What is known about a directory.
-enum Dir {
-    /// So many of its names were asked for one by one.
-    Asked(u32),
-    /// All its names are known.
-    Listed,
+/// What is known about the names in a directory.
+enum Names {
+    /// Those that were asked for.
+    Some(Vec<(OsString, Option<Kind>)>),
+    /// All there are, sorted.
+    All(Vec<(OsString, Kind)>),
 }
 
 /// After so many single questions a directory is listed.
-const SINGLE_QUESTIONS: u32 = 3;
+const SINGLE_QUESTIONS: usize = 3;
 
 impl<'a> Remembered<'a> {
     /// Remembers what these facts say.
     pub fn new(facts: &'a dyn Facts) -> Remembered<'a> {
-        Remembered { facts, kinds: RefCell::default(), dirs: RefCell::default() }
+        Remembered { facts, dirs: RefCell::default() }
     }
+}
 
-    fn ask(&self, path: &Path) -> Option<Kind> {
-        let Some(parent) = path.parent() else { return self.facts.kind(path) };
-        // Nothing is beneath what is not there.
-        if matches!(self.kinds.borrow().get(parent.as_os_str()), Some(None | Some(Kind::File))) {
-            return None;
-        }
-        let mut dirs = self.dirs.borrow_mut();
-        let dir = dirs.entry(parent.as_os_str().to_os_string()).or_insert(Dir::Asked(0));
-        match dir {
-            Dir::Listed => return None,
-            Dir::Asked(count) => *count += 1,
-        }
-        if matches!(dir, Dir::Asked(SINGLE_QUESTIONS))
-            && let Some(entries) = self.facts.list(parent)
-        {
-            *dir = Dir::Listed;
-            let mut kinds = self.kinds.borrow_mut();
-            for (name, kind) in entries {
-                kinds.insert(parent.join(name).into_os_string(), Some(kind));
+impl Names {
+    fn kind(&self, name: &OsStr) -> Option<Option<Kind>> {
+        match self {
+            Names::Some(known) => known.iter().find(|(known, _)| known == name).map(|(_, kind)| *kind),
+            Names::All(names) => {
+                let found = names.binary_search_by(|(known, _)| known.as_os_str().cmp(name));
+                Some(found.ok().map(|place| names[place].1))
             }
-            return kinds.get(path.as_os_str()).copied().flatten();
         }
-        self.facts.kind(path)
     }
 }
 
 impl Facts for Remembered<'_> {
     fn kind(&self, path: &Path) -> Option<Kind> {
-        let known = self.kinds.borrow().get(path.as_os_str()).copied();
-        known.unwrap_or_else(|| {
-            let kind = self.ask(path);
-            self.kinds.borrow_mut().insert(path.as_os_str().to_os_string(), kind);
-            kind
-        })
+        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return self.facts.kind(path) };
+        let mut dirs = self.dirs.borrow_mut();
+        if !dirs.contains_key(dir.as_os_str()) {
+            dirs.insert(dir.as_os_str().to_os_string(), Names::Some(Vec::new()));
+        }
+        let names = dirs.get_mut(dir.as_os_str())?;
+        if let Some(kind) = names.kind(name) {
+            return kind;
+        }
+        if matches!(names, Names::Some(known) if known.len() == SINGLE_QUESTIONS)
+            && let Some(all) = self.facts.list(dir)
+        {
+            *names = Names::All(all);
+            return names.kind(name).flatten();
+        }
+        let kind = self.facts.kind(path);
+        if let Names::Some(known) = names {
+            known.push((name.to_os_string(), kind));
+        }
+        kind
     }
 
     fn list(&self, dir: &Path) -> Option<Vec<(OsString, Kind)>> {

@@ -14,36 +14,64 @@ use super::{Access, Note, Origin, Places};
 /// that in turn shares (`commondir`); none where `.git` is a directory.
 ///
 /// A `.git` file can be written by anybody who can write the directory, so it
-/// opens a place for reading only where git itself would agree: the place is a
-/// git directory and points back, or lies in another `.git`.
+/// opens a place for reading only where git itself would have put it: a linked
+/// worktree's, or a submodule's. It is protected in any case.
 pub(super) fn protection(places: &Places, facts: &dyn Facts, notes: &mut Vec<Note>) -> Vec<Rule> {
     let file = places.workspace.join(".git");
     if facts.kind(&file) != Some(Kind::File) {
         return Vec::new();
     }
-    let Some(git_dir) = pointed_to(facts, &file, b"gitdir:", &places.workspace) else {
-        return Vec::new();
-    };
+    let Some(git_dir) = pointed_to(facts, &file, b"gitdir:", &places.workspace) else { return Vec::new() };
     let origin = Origin { source: file.display().to_string().into(), line: 1 };
-    if !is_genuine(facts, &git_dir, &file) {
-        let text = format!("{} does not point back, so it is not opened", git_dir.display());
-        notes.push(Note { origin, text });
-        return Vec::new();
+    let protect = |path: &Path, force| Rule {
+        pattern: Pattern::of_path(path),
+        access: Access::READ,
+        why: "the workspace's .git points here".into(),
+        force,
+        origin: origin.clone(),
+    };
+    let mut rules = vec![protect(&git_dir, Force::Final)];
+    // What lies in the workspace is readable already, or meant not to be.
+    if git_dir.starts_with(&places.workspace) {
+        return rules;
     }
-    let common = pointed_to(facts, &git_dir.join("commondir"), b"", &git_dir);
-    let why = "the workspace's .git points here";
-    let both = [Some(git_dir), common].into_iter().flatten();
-    both.flat_map(|path| {
-        let rule = |force| Rule {
-            pattern: Pattern::of_path(&path),
-            access: Access::READ,
-            why: why.into(),
-            force,
-            origin: origin.clone(),
-        };
-        [rule(Force::Normal), rule(Force::Final)]
-    })
-    .collect()
+    let shared = if is_submodule(facts, &git_dir, &places.workspace) {
+        None
+    } else if let Some(shared) = shared_by_worktree(facts, &git_dir, &file) {
+        Some(shared)
+    } else {
+        let text =
+            format!("{} is not this workspace's git directory, so it is not opened", git_dir.display());
+        notes.push(Note { origin, text });
+        return rules;
+    };
+    for path in [Some(git_dir.as_path()), shared.as_deref()].into_iter().flatten() {
+        rules.extend([protect(path, Force::Normal), protect(path, Force::Final)]);
+    }
+    rules
+}
+
+/// Whether a git directory is a submodule's, kept by the repository around the
+/// workspace: `SUPER/.git/modules/…`.
+fn is_submodule(facts: &dyn Facts, git_dir: &Path, workspace: &Path) -> bool {
+    let keeper = git_dir.ancestors().find(|path| path.ends_with(".git/modules"));
+    let around = keeper.and_then(|modules| modules.parent()?.parent());
+    around.is_some_and(|around| workspace.starts_with(around)) && is_git_dir(facts, git_dir)
+}
+
+/// What a linked worktree shares with its repository: `SHARED/worktrees/NAME`
+/// must be where its git directory lies, name it in `commondir`, and point
+/// back at the workspace's `.git`.
+fn shared_by_worktree(facts: &dyn Facts, git_dir: &Path, file: &Path) -> Option<PathBuf> {
+    let worktrees = git_dir.parent().filter(|parent| parent.ends_with("worktrees"))?;
+    let shared = worktrees.parent()?;
+    let named = pointed_to(facts, &git_dir.join("commondir"), b"", git_dir)?;
+    let back = pointed_to(facts, &git_dir.join("gitdir"), b"", git_dir)?;
+    (named == shared && back == file && is_git_dir(facts, shared)).then(|| shared.to_path_buf())
+}
+
+fn is_git_dir(facts: &dyn Facts, dir: &Path) -> bool {
+    ["HEAD", "objects", "refs"].iter().all(|name| facts.kind(&dir.join(name)).is_some())
 }
 
 /// The path that a pointer file names, relative to `base`, with `..` resolved
@@ -64,12 +92,4 @@ fn pointed_to(facts: &dyn Facts, file: &Path, key: &[u8], base: &Path) -> Option
         }
     }
     Some(normal)
-}
-
-fn is_genuine(facts: &dyn Facts, git_dir: &Path, file: &Path) -> bool {
-    let has_head = facts.kind(&git_dir.join("HEAD")).is_some();
-    let points_back =
-        pointed_to(facts, &git_dir.join("gitdir"), b"", git_dir).is_some_and(|back| back == file);
-    let in_git = git_dir.components().any(|component| component.as_os_str() == ".git");
-    has_head && (points_back || in_git)
 }

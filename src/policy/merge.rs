@@ -1,13 +1,15 @@
 //! `extends`, layers, and symbolic links: from profiles to one [`Policy`].
 
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::facts::{Facts, Kind};
 use super::pattern::Pattern;
-use super::profile::{Profile, ProfileError, RuleSpec, SettingsSpec, Size};
+use super::profile::{Profile, ProfileError, RuleSpec, SettingsSpec};
 use super::rules::{Force, Layer, Policy, Rule};
 use super::vars::{self, VarError};
 use super::words::printable;
+use super::written::Size;
 use super::{
     Access, Effect, EnvRules, GitMode, LayerKind, Limits, Note, Origin, Places, Settings, SyscallRules, git,
 };
@@ -48,7 +50,7 @@ pub struct LayerSource {
     /// Its profiles, parents first (see [`linearise`]).
     pub profiles: Vec<Profile>,
     /// Rules that a person named for this run, or that Stockade brings itself.
-    pub extra: Vec<RuleSpec>,
+    pub extra: Vec<Rule>,
 }
 
 /// A profile and everything it extends, parents first, each once.
@@ -106,30 +108,27 @@ pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> R
 
 fn rules_of(source: &LayerSource, places: &Places) -> Result<Vec<Rule>, PolicyError> {
     let mut rules = Vec::new();
-    let of_profiles = source.profiles.iter().flat_map(|profile| &profile.rules).map(|rule| {
-        let force = if rule.is_final { Force::Final } else { Force::Normal };
-        (rule, force)
-    });
-    let all = of_profiles.chain(source.extra.iter().map(|rule| (rule, Force::CommandLine)));
-    for (spec, force) in all {
+    for spec in source.profiles.iter().flat_map(|profile| &profile.rules) {
         for text in &spec.paths {
-            rules.push(rule(spec, text, force, places)?);
+            rules.push(rule(spec, text, places)?);
         }
     }
+    rules.extend(source.extra.iter().cloned());
     Ok(rules)
 }
 
-fn rule(spec: &RuleSpec, text: &str, force: Force, places: &Places) -> Result<Rule, PolicyError> {
+fn rule(spec: &RuleSpec, text: &str, places: &Places) -> Result<Rule, PolicyError> {
     let expanded = vars::expand_pattern(text, places).map_err(|source| PolicyError::Variable {
         origin: spec.origin.clone(),
         text: text.into(),
         source,
     })?;
-    let pattern = Pattern::parse(&expanded).map_err(|source| PolicyError::Pattern {
+    let pattern = Pattern::parse(expanded).map_err(|source| PolicyError::Pattern {
         origin: spec.origin.clone(),
         pattern: text.into(),
         source,
     })?;
+    let force = if spec.is_final { Force::Final } else { Force::Normal };
     Ok(Rule { pattern, access: spec.access, why: spec.why.clone(), force, origin: spec.origin.clone() })
 }
 
@@ -139,7 +138,8 @@ fn rule(spec: &RuleSpec, text: &str, force: Force, places: &Places) -> Result<Ru
 fn follow_links(layer: Layer, places: &Places, facts: &dyn Facts, notes: &mut Vec<Note>) -> Layer {
     let links = Links { facts, places };
     let mut aliases: Vec<(usize, PathBuf)> = Vec::new();
-    for (index, rule) in layer.rules.iter().enumerate() {
+    for index in layer.trie().behind_links(facts) {
+        let rule = &layer.rules[index];
         match links.real(&rule.pattern.literal_prefix().0, &layer) {
             Resolved::Same => {}
             Resolved::Real(path) => aliases.push((index, path)),
@@ -253,8 +253,12 @@ fn settings(
     notes: &mut Vec<Note>,
 ) -> Result<Settings, PolicyError> {
     let mut settings = Settings::default();
+    let mut set = BTreeMap::new();
     for source in sources.iter().filter(|source| source.kind == LayerKind::User) {
-        source.profiles.iter().for_each(|profile| extend(&mut settings, &profile.settings));
+        for profile in &source.profiles {
+            extend(&mut settings, &profile.settings);
+            set.extend(profile.settings.env.set.clone());
+        }
     }
     for source in sources.iter().filter(|source| source.kind != LayerKind::User) {
         source.profiles.iter().for_each(|profile| tighten(&mut settings, profile, notes));
@@ -265,23 +269,23 @@ fn settings(
             text: "git: commit is not served yet and acts as protected".into(),
         });
     }
-    for (name, value) in &mut settings.env.set {
-        *value = vars::expand_value(value, places).map_err(|source| PolicyError::Variable {
+    for (name, value) in set {
+        let expanded = vars::expand_value(&value, places).map_err(|source| PolicyError::Variable {
             origin: Origin { source: format!("env: set: {name}").into(), line: 0 },
             text: value.clone(),
             source,
         })?;
+        settings.env.set.insert(name, expanded);
     }
     Ok(settings)
 }
 
 /// A child's settings over its parents': lists grow, single values are replaced.
 fn extend(settings: &mut Settings, spec: &SettingsSpec) {
-    let EnvRules { inherit, pass, drop, set, .. } = &mut settings.env;
+    let EnvRules { inherit, pass, drop, .. } = &mut settings.env;
     *inherit = spec.env.inherit.unwrap_or(*inherit);
     pass.extend(spec.env.pass.iter().cloned());
     drop.extend(spec.env.drop.iter().cloned());
-    set.extend(spec.env.set.clone());
     settings.network = spec.network.unwrap_or(settings.network);
     settings.unix_sockets = spec.unix_sockets.unwrap_or(settings.unix_sockets);
     settings.git = spec.git.unwrap_or(settings.git);

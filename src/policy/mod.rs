@@ -17,7 +17,9 @@ pub mod settings;
 mod split;
 mod trie;
 pub mod vars;
+mod walk;
 mod words;
+mod written;
 
 #[cfg(test)]
 mod tests;

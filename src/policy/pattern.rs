@@ -1,33 +1,142 @@
 //! Patterns: paths with wildcards.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component as PathComponent, Path, PathBuf};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::vars;
+use super::{vars, words};
 
-/// An absolute pattern.
-#[derive(Debug, Clone)]
+/// An absolute pattern: its text, in which `[*]` is a `*` and so on. Names are
+/// bytes, as for the kernel; those that are not UTF-8 come from real paths and
+/// stand for themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    text: String,
-    components: Vec<Component>,
+    text: OsString,
 }
 
 /// One component of a pattern.
-#[derive(Debug, Clone)]
-pub(super) enum Component {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Component<'a> {
     /// A name.
-    Literal(OsString),
+    Literal(Cow<'a, OsStr>),
     /// Any name that matches.
-    Wild(Wildcard),
+    Wild(&'a str),
     /// `**`: any number of components, none included.
     AnyDepth,
 }
 
-/// A component with wildcards.
+impl Pattern {
+    /// Parses an absolute pattern (see [`super::vars::expand_pattern`]).
+    pub fn parse(text: OsString) -> Result<Pattern, globset::Error> {
+        let pattern = Pattern { text };
+        for component in pattern.components() {
+            if let Component::Wild(text) = component {
+                Wildcard::parse(text)?;
+            }
+        }
+        Ok(pattern)
+    }
+
+    /// The pattern that matches one path.
+    pub fn of_path(path: &Path) -> Pattern {
+        Pattern { text: vars::escape(path) }
+    }
+
+    /// The path, where the pattern has no wildcard.
+    pub fn literal(&self) -> Option<PathBuf> {
+        let (prefix, rest) = self.literal_prefix();
+        (rest == 0).then_some(prefix)
+    }
+
+    /// The path in front of the first wildcard, and how many components follow it.
+    pub fn literal_prefix(&self) -> (PathBuf, usize) {
+        let mut path = PathBuf::from("/");
+        let mut components = self.components();
+        while let Some(component) = components.next() {
+            match component {
+                Component::Literal(name) => path.push(name),
+                Component::Wild(_) | Component::AnyDepth => return (path, components.count() + 1),
+            }
+        }
+        (path, 0)
+    }
+
+    /// The same pattern with its literal prefix replaced.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &Path) -> Pattern {
+        let (_, rest) = self.literal_prefix();
+        let names: Vec<&[u8]> = names(&self.text).collect();
+        let mut text = vars::escape(prefix).into_vec();
+        for name in &names[names.len() - rest..] {
+            if !text.ends_with(b"/") {
+                text.push(b'/');
+            }
+            text.extend_from_slice(name);
+        }
+        Pattern { text: OsString::from_vec(text) }
+    }
+
+    /// The components, in order.
+    pub(super) fn components(&self) -> impl Iterator<Item = Component<'_>> {
+        names(&self.text).map(component)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&words::printable(Path::new(&self.text)))
+    }
+}
+
+/// Checks the wildcards of a pattern as written.
+pub fn check_globs(pattern: &str) -> Result<(), globset::Error> {
+    Pattern::parse(pattern.into()).map(drop)
+}
+
+fn names(text: &OsStr) -> impl Iterator<Item = &[u8]> {
+    text.as_bytes().split(|byte| *byte == b'/').filter(|name| !name.is_empty() && *name != b".")
+}
+
+fn component(name: &[u8]) -> Component<'_> {
+    const SPECIAL: &[u8] = b"*?[]{}";
+    if name == b"**" {
+        return Component::AnyDepth;
+    }
+    if !name.iter().any(|byte| SPECIAL.contains(byte)) {
+        return Component::Literal(Cow::Borrowed(OsStr::from_bytes(name)));
+    }
+    match (unescape(name), std::str::from_utf8(name)) {
+        (Some(literal), _) => Component::Literal(Cow::Owned(OsString::from_vec(literal))),
+        (None, Ok(text)) => Component::Wild(text),
+        // Wildcards come from text; this has none that is meant as one.
+        (None, Err(_)) => Component::Literal(Cow::Borrowed(OsStr::from_bytes(name))),
+    }
+}
+
+/// The name that a component stands for, if it stands for just one: `[*]` is a `*`.
+fn unescape(name: &[u8]) -> Option<Vec<u8>> {
+    let mut literal = Vec::with_capacity(name.len());
+    let mut bytes = name.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' => {
+                literal.push(*bytes.next()?);
+                if bytes.next() != Some(&b']') {
+                    return None;
+                }
+            }
+            b'*' | b'?' | b']' | b'{' | b'}' => return None,
+            other => literal.push(*other),
+        }
+    }
+    Some(literal)
+}
+
+/// A component with wildcards, ready to match.
 #[derive(Debug, Clone)]
 pub(super) enum Wildcard {
     /// Text and `*` alone, which needs no glob compiler.
@@ -37,6 +146,15 @@ pub(super) enum Wildcard {
 }
 
 impl Wildcard {
+    /// Parses one component.
+    pub(super) fn parse(text: &str) -> Result<Wildcard, globset::Error> {
+        if !text.contains(['?', '[', ']', '{', '}']) {
+            return Ok(Wildcard::Stars(text.into()));
+        }
+        let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(false).build()?;
+        Ok(Wildcard::Glob(glob.compile_matcher()))
+    }
+
     /// Whether a name matches as a whole.
     pub(super) fn matches(&self, name: &OsStr) -> bool {
         match self {
@@ -64,114 +182,4 @@ pub fn stars_match(pattern: &[u8], name: &[u8], same: fn(&u8, &u8) -> bool) -> b
             name.split_first().is_some_and(|(head, tail)| same(head, first) && stars_match(rest, tail, same))
         }
     }
-}
-
-impl Pattern {
-    /// Parses an absolute pattern (see [`super::vars::expand_pattern`]).
-    pub fn parse(text: &str) -> Result<Pattern, globset::Error> {
-        let names = text.split('/').filter(|name| !name.is_empty() && *name != ".");
-        Ok(Pattern { text: text.into(), components: names.map(component).collect::<Result<_, _>>()? })
-    }
-
-    /// The path, where the pattern has no wildcard.
-    pub fn literal(&self) -> Option<PathBuf> {
-        let (prefix, rest) = self.literal_prefix();
-        (rest == 0).then_some(prefix)
-    }
-
-    /// The path in front of the first wildcard, and how many components follow it.
-    pub fn literal_prefix(&self) -> (PathBuf, usize) {
-        let mut path = PathBuf::from("/");
-        for (index, component) in self.components.iter().enumerate() {
-            match component {
-                Component::Literal(name) => path.push(name),
-                Component::Wild(_) | Component::AnyDepth => return (path, self.components.len() - index),
-            }
-        }
-        (path, 0)
-    }
-
-    /// The same pattern with its literal prefix replaced.
-    #[must_use]
-    pub fn with_prefix(&self, prefix: &Path) -> Pattern {
-        let (_, rest) = self.literal_prefix();
-        let names = prefix.components().filter_map(|component| match component {
-            PathComponent::Normal(name) => Some(Component::Literal(name.to_os_string())),
-            _ => None,
-        });
-        let kept = self.components[self.components.len() - rest..].iter();
-        let components: Vec<Component> = names.chain(kept.cloned()).collect();
-        let mut text = vars::escape(prefix);
-        for component in &components[components.len() - rest..] {
-            if !text.ends_with('/') {
-                text.push('/');
-            }
-            match component {
-                Component::Literal(name) => {
-                    text.push_str(vars::escape(Path::new(name)).trim_start_matches('/'))
-                }
-                Component::Wild(wildcard) => text.push_str(wildcard.text()),
-                Component::AnyDepth => text.push_str("**"),
-            }
-        }
-        Pattern { text, components }
-    }
-
-    /// The components.
-    pub(super) fn components(&self) -> &[Component] {
-        &self.components
-    }
-
-    /// The pattern that matches one path.
-    pub fn of_path(path: &Path) -> Pattern {
-        let names = path.components().filter_map(|component| match component {
-            PathComponent::Normal(name) => Some(Component::Literal(name.to_os_string())),
-            _ => None,
-        });
-        Pattern { text: vars::escape(path), components: names.collect() }
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-/// Checks the wildcards of a pattern as written.
-pub fn check_globs(pattern: &str) -> Result<(), globset::Error> {
-    pattern.split('/').try_for_each(|name| component(name).map(drop))
-}
-
-fn component(name: &str) -> Result<Component, globset::Error> {
-    if name == "**" {
-        return Ok(Component::AnyDepth);
-    }
-    if let Some(literal) = unescape(name) {
-        return Ok(Component::Literal(literal.into()));
-    }
-    if !name.contains(['?', '[', ']', '{', '}']) {
-        return Ok(Component::Wild(Wildcard::Stars(name.into())));
-    }
-    let glob = GlobBuilder::new(name).literal_separator(true).backslash_escape(false).build()?;
-    Ok(Component::Wild(Wildcard::Glob(glob.compile_matcher())))
-}
-
-/// The name that a component stands for, if it stands for just one: `[*]` is a `*`.
-fn unescape(name: &str) -> Option<String> {
-    let mut literal = String::new();
-    let mut characters = name.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '[' => {
-                literal.push(characters.next()?);
-                if characters.next() != Some(']') {
-                    return None;
-                }
-            }
-            '*' | '?' | ']' | '{' | '}' => return None,
-            other => literal.push(other),
-        }
-    }
-    Some(literal)
 }

@@ -196,8 +196,8 @@ fn make_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
             let inside = [&places.workspace, &places.home].into_iter().find(|root| path.starts_with(root));
             let Some(root) = inside else { return false };
             path != root
-                && facts.kind(path).is_none()
                 && is_plain_dir(path.parent().unwrap_or(root), root, facts)
+                && facts.kind(path).is_none()
                 && Rights::native(policy.access(path)).change
         })
         .collect();

@@ -4,7 +4,8 @@ use std::path::{Component as PathComponent, Path};
 use std::sync::Arc;
 
 use super::pattern::Pattern;
-use super::trie::{LayerWalk, Trie, Walk};
+use super::trie::Trie;
+use super::walk::{LayerWalk, Walk};
 use super::{Access, Decision, LayerKind, Note, Origin, Places, RuleId, Settings, Verb};
 
 /// A rule, resolved: one pattern, and where it came from.
@@ -20,6 +21,19 @@ pub struct Rule {
     pub force: Force,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl Rule {
+    /// A rule for one path and what is beneath it, stronger than any profile's.
+    pub fn for_path(access: Access, path: &Path, why: &str, source: &str) -> Rule {
+        Rule {
+            pattern: Pattern::of_path(path),
+            access,
+            why: why.into(),
+            force: Force::CommandLine,
+            origin: Origin { source: source.into(), line: 0 },
+        }
+    }
 }
 
 /// How a rule competes with other rules of its layer.

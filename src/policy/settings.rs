@@ -1,8 +1,12 @@
 //! What a policy says beside paths.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::words::printable;
 
 /// Network access of the jail, from strict to lenient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -52,7 +56,8 @@ pub struct EnvRules {
     /// Left out whatever `pass` says: named by the machine or the repository.
     pub drop_always: Vec<String>,
     /// Set last. Values may use `${HOME}`, `${WORKSPACE}` and `${TMPDIR}`.
-    pub set: BTreeMap<String, String>,
+    #[serde(serialize_with = "serialize_values")]
+    pub set: BTreeMap<String, OsString>,
 }
 
 impl Default for EnvRules {
@@ -108,4 +113,11 @@ pub struct Settings {
     pub syscalls: SyscallRules,
     /// What git may do.
     pub git: GitMode,
+}
+
+fn serialize_values<S: Serializer>(
+    set: &BTreeMap<String, OsString>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(set.iter().map(|(name, value)| (name, printable(Path::new(value)))))
 }

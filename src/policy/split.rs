@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::facts::{Facts, Kind};
 use super::plan::{Grant, Rights, Split};
 use super::rules::Policy;
-use super::trie::Walk;
+use super::walk::Walk;
 use super::{Note, Origin};
 
 /// How many holes a split names.
@@ -32,6 +32,7 @@ pub(super) fn grants(policy: &Policy, facts: &dyn Facts) -> Grants {
     let mut grants = Grants { grants: Vec::new(), splits: Vec::new(), notes };
     emit(&root, Path::new("/"), Rights::NONE, facts, &mut grants);
     grants.grants.sort();
+    grants.grants.dedup();
     grants
 }
 
@@ -123,10 +124,8 @@ impl Survey<'_> {
     }
 
     fn enter(&mut self, walk: &Walk<'_>, name: &OsStr, kind: Option<Kind>) -> Node {
-        let mut walk = walk.clone();
-        walk.enter(name);
         self.path.push(name);
-        let child = self.visit(walk, name.to_os_string(), kind);
+        let child = self.visit(walk.at(name), name.to_os_string(), kind);
         self.path.pop();
         child
     }

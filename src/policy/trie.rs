@@ -2,256 +2,136 @@
 //! is one walk down the path, however many rules there are.
 
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
+use super::facts::{Facts, Kind};
 use super::pattern::{Component, Wildcard};
-use super::rules::{Force, Layer, Rule};
-use super::{Access, Decision, Effect, RuleId, Verb};
+use super::rules::Rule;
+
+/// A node's number; the root is 0.
+pub(super) type NodeId = usize;
 
 /// The patterns of a layer, by components.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Trie {
     nodes: Vec<Node>,
 }
 
+/// What patterns have in common up to here.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Node {
-    /// Sorted by name.
-    literals: Vec<(OsString, usize)>,
-    wild: Vec<(Wildcard, usize)>,
-    /// The node behind `**`, which also stays where it is.
-    any_depth: Option<usize>,
-    /// Whether this node is one behind `**`.
-    repeats: bool,
+    /// Where a name leads, sorted by name.
+    literals: Vec<(OsString, NodeId)>,
+    /// Where names that match lead.
+    wild: Vec<(Wildcard, NodeId)>,
+    /// The node behind `**`.
+    any_depth: Option<NodeId>,
+    /// Whether this is the node behind a `**`, which every name leads back to.
+    pub(super) repeats: bool,
+    /// Whether there is a `**` on the way here, so that this node may be met
+    /// at any depth.
+    pub(super) floats: bool,
     /// Rules whose pattern ends here, in order.
-    rules: Vec<usize>,
+    pub(super) rules: Vec<usize>,
+}
+
+impl Node {
+    /// The node behind `**`, which stands at the same place as this one.
+    pub(super) fn any_depth(&self) -> Option<NodeId> {
+        self.any_depth
+    }
+
+    /// Names that patterns go on with.
+    pub(super) fn names(&self) -> impl Iterator<Item = &OsStr> {
+        self.literals.iter().map(|(name, _)| name.as_os_str())
+    }
+
+    /// The nodes that a name leads to.
+    pub(super) fn next(&self, name: &OsStr) -> impl Iterator<Item = NodeId> {
+        let found = self.literals.binary_search_by(|(known, _)| known.as_os_str().cmp(name));
+        let literal = found.ok().map(|place| self.literals[place].1);
+        let wild = self.wild.iter().filter(move |(wildcard, _)| wildcard.matches(name));
+        literal.into_iter().chain(wild.map(|(_, node)| *node))
+    }
+
+    /// The nodes behind names, and those behind wildcards.
+    pub(super) fn children(&self) -> (impl Iterator<Item = NodeId>, impl Iterator<Item = NodeId>) {
+        (self.literals.iter().map(|(_, node)| *node), self.wild.iter().map(|(_, node)| *node))
+    }
 }
 
 impl Trie {
+    /// The trie of these rules, which are known by their index.
     pub(super) fn of(rules: &[Rule]) -> Trie {
         let mut trie = Trie { nodes: vec![Node::default()] };
         for (index, rule) in rules.iter().enumerate() {
-            let end = rule.pattern.components().iter().fold(0, |node, component| trie.child(node, component));
+            let end = rule.pattern.components().fold(0, |node, component| trie.child(node, component));
             trie.nodes[end].rules.push(index);
         }
         trie
     }
 
-    fn child(&mut self, node: usize, component: &Component) -> usize {
+    /// A node by its number.
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id]
+    }
+
+    fn child(&mut self, at: NodeId, component: Component<'_>) -> NodeId {
         let new = self.nodes.len();
+        let node = &mut self.nodes[at];
+        let floats = node.floats || component == Component::AnyDepth;
+        let repeats = component == Component::AnyDepth;
         match component {
             Component::Literal(name) => {
-                let literals = &mut self.nodes[node].literals;
-                match literals.binary_search_by(|(known, _)| known.cmp(name)) {
-                    Ok(found) => return literals[found].1,
-                    Err(place) => literals.insert(place, (name.clone(), new)),
+                match node.literals.binary_search_by(|(known, _)| known.as_os_str().cmp(&name)) {
+                    Ok(found) => return node.literals[found].1,
+                    Err(place) => node.literals.insert(place, (name.into_owned(), new)),
                 }
             }
-            Component::Wild(wildcard) => {
-                let wild = &mut self.nodes[node].wild;
-                if let Some((_, found)) = wild.iter().find(|(known, _)| known.text() == wildcard.text()) {
+            Component::Wild(text) => {
+                if let Some((_, found)) = node.wild.iter().find(|(known, _)| known.text() == text) {
                     return *found;
                 }
-                wild.push((wildcard.clone(), new));
+                // A pattern that could be parsed once can be parsed again.
+                let Ok(wildcard) = Wildcard::parse(text) else { return at };
+                node.wild.push((wildcard, new));
             }
-            Component::AnyDepth => {
-                if self.nodes[node].repeats {
-                    return node;
-                }
-                if let Some(found) = self.nodes[node].any_depth {
-                    return found;
-                }
-                self.nodes[node].any_depth = Some(new);
-            }
+            Component::AnyDepth if node.repeats => return at,
+            Component::AnyDepth => match node.any_depth {
+                Some(found) => return found,
+                None => node.any_depth = Some(new),
+            },
         }
-        self.nodes.push(Node { repeats: matches!(component, Component::AnyDepth), ..Node::default() });
+        self.nodes.push(Node { repeats, floats, ..Node::default() });
         new
     }
-}
 
-/// A position in the file tree, as the policy sees it.
-#[derive(Clone)]
-pub(super) struct Walk<'a> {
-    layers: Vec<LayerWalk<'a>>,
-}
-
-#[derive(Clone)]
-pub(super) struct LayerWalk<'a> {
-    layer: &'a Layer,
-    /// Nodes of the trie that the path so far leads to.
-    active: Vec<usize>,
-    /// The same for the directory above; kept for its memory.
-    before: Vec<usize>,
-    depth: usize,
-    /// The last normal or command-line rule, by its index.
-    last: Option<usize>,
-    /// The strictest floor so far, the deepest rule in it, and its depth.
-    floor: Option<(Access, usize, usize)>,
-    /// The last command-line rule and its depth.
-    named: Option<(usize, usize)>,
-}
-
-impl<'a> Walk<'a> {
-    /// A walk that stands at the root directory.
-    pub(super) fn start(layers: &'a [Layer]) -> Walk<'a> {
-        Walk { layers: layers.iter().map(LayerWalk::start).collect() }
+    /// The rules whose path in front of the first wildcard leads through a
+    /// symbolic link, sorted.
+    pub(super) fn behind_links(&self, facts: &dyn Facts) -> Vec<usize> {
+        let mut found = Vec::new();
+        self.look_for_links(0, &mut PathBuf::from("/"), facts, &mut found);
+        found.sort_unstable();
+        found
     }
 
-    /// Goes down to an entry of this directory.
-    pub(super) fn enter(&mut self, name: &OsStr) {
-        self.layers.iter_mut().for_each(|layer| layer.enter(name));
-    }
-
-    /// The access here: the strictest of all layers.
-    pub(super) fn access(&self) -> Access {
-        let accesses = self.layers.iter().map(LayerWalk::access);
-        // No layer at all must not mean that everything is allowed.
-        accesses.reduce(Access::strictest).unwrap_or(Access::HIDDEN)
-    }
-
-    /// The decision here.
-    pub(super) fn decide(&self, verb: Verb) -> Decision {
-        let mut decision = Decision { effect: Effect::Allow, rule: None };
-        let mut first = true;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let (effect, rule) = layer.decide(verb);
-            if first || effect > decision.effect || (effect == decision.effect && decision.rule.is_none()) {
-                decision = Decision { effect, rule: rule.map(|rule| RuleId { layer: index, index: rule }) };
+    fn look_for_links(&self, at: NodeId, path: &mut PathBuf, facts: &dyn Facts, found: &mut Vec<usize>) {
+        for (name, child) in &self.nodes[at].literals {
+            path.push(name);
+            match facts.kind(path) {
+                Some(Kind::Dir) => self.look_for_links(*child, path, facts, found),
+                Some(Kind::Symlink) => self.each_rule_from(*child, &mut |rule| found.push(rule)),
+                Some(Kind::File) | None => {}
             }
-            first = false;
-        }
-        if first {
-            decision.effect = Effect::Deny;
-        }
-        decision
-    }
-
-    /// Names of entries that some rule's pattern goes on with, and that have no
-    /// `**` in front of them.
-    pub(super) fn named_below(&self) -> impl Iterator<Item = &OsStr> {
-        let nodes = self.layers.iter().flat_map(LayerWalk::nodes).filter(|node| !node.repeats);
-        nodes.flat_map(|node| node.literals.iter().map(|(name, _)| name.as_os_str()))
-    }
-
-    /// Visits the accesses of rules that a wildcard in their pattern could make
-    /// hold for an entry of this directory or something beneath it.
-    pub(super) fn each_wildcard_below(&self, visit: &mut dyn FnMut(Access)) {
-        for layer in &self.layers {
-            for node in layer.nodes() {
-                node.wild.iter().for_each(|(_, child)| layer.each_rule_from(*child, visit));
-                if node.repeats {
-                    node.literals.iter().for_each(|(_, child)| layer.each_rule_from(*child, visit));
-                }
-            }
-        }
-    }
-}
-
-impl<'a> LayerWalk<'a> {
-    /// A walk of one layer that stands at the root directory.
-    pub(super) fn start(layer: &'a Layer) -> LayerWalk<'a> {
-        let (active, before) = (Vec::with_capacity(8), Vec::with_capacity(8));
-        let mut walk = LayerWalk { layer, active, before, depth: 0, last: None, floor: None, named: None };
-        walk.arrive(0);
-        walk
-    }
-
-    fn nodes(&self) -> impl Iterator<Item = &'a Node> {
-        self.active.iter().map(|node| &self.layer.trie().nodes[*node])
-    }
-
-    /// Goes down to an entry of this directory.
-    pub(super) fn enter(&mut self, name: &OsStr) {
-        self.depth += 1;
-        std::mem::swap(&mut self.active, &mut self.before);
-        self.active.clear();
-        let trie = self.layer.trie();
-        for place in 0..self.before.len() {
-            let index = self.before[place];
-            let node = &trie.nodes[index];
-            if node.repeats {
-                self.arrive(index);
-                self.apply_all(&node.rules);
-            }
-            if let Ok(found) = node.literals.binary_search_by(|(known, _)| known.as_os_str().cmp(name)) {
-                self.arrive(node.literals[found].1);
-            }
-            for (wildcard, child) in &node.wild {
-                if wildcard.matches(name) {
-                    self.arrive(*child);
-                }
-            }
+            path.pop();
         }
     }
 
-    fn arrive(&mut self, index: usize) {
-        if self.active.contains(&index) {
-            return;
-        }
-        self.active.push(index);
-        let node = &self.layer.trie().nodes[index];
-        if !node.repeats {
-            self.apply_all(&node.rules);
-        }
-        if let Some(behind) = node.any_depth {
-            self.arrive(behind);
-        }
-    }
-
-    fn apply_all(&mut self, rules: &[usize]) {
-        rules.iter().for_each(|rule| self.apply(*rule));
-    }
-
-    fn apply(&mut self, index: usize) {
-        let rule = &self.layer.rules[index];
-        match rule.force {
-            Force::Normal => self.last = self.last.max(Some(index)),
-            Force::CommandLine => {
-                self.last = self.last.max(Some(index));
-                if self.named.is_none_or(|(known, _)| known <= index) {
-                    self.named = Some((index, self.depth));
-                }
-            }
-            Force::Final => {
-                let access = self.floor.map_or(rule.access, |(floor, _, _)| floor.strictest(rule.access));
-                self.floor = Some((access, index, self.depth));
-            }
-        }
-    }
-
-    /// The floor, unless a person named this path or one beneath the floor's.
-    fn standing_floor(&self) -> Option<(Access, usize)> {
-        let (floor, rule, depth) = self.floor?;
-        let lifted = self.named.is_some_and(|(index, named)| named >= depth && self.last == Some(index));
-        (!lifted).then_some((floor, rule))
-    }
-
-    /// What the layer says here.
-    pub(super) fn access(&self) -> Access {
-        let access = self.last.map_or(self.layer.default, |index| self.layer.rules[index].access);
-        self.standing_floor().map_or(access, |(floor, _)| access.strictest(floor))
-    }
-
-    fn decide(&self, verb: Verb) -> (Effect, Option<usize>) {
-        let access = self.last.map_or(self.layer.default, |index| self.layer.rules[index].access);
-        match self.standing_floor() {
-            Some((floor, rule)) if floor.effect(verb) >= access.effect(verb) => {
-                (floor.effect(verb), Some(rule))
-            }
-            _ => (access.effect(verb), self.last),
-        }
-    }
-
-    fn each_rule_from(&self, node: usize, visit: &mut dyn FnMut(Access)) {
-        let node = &self.layer.trie().nodes[node];
-        for index in &node.rules {
-            let rule = &self.layer.rules[*index];
-            if rule.force == Force::Final || self.last.is_none_or(|last| last < *index) {
-                // A floor that holds here holds beneath as well.
-                visit(self.floor.map_or(rule.access, |(floor, _, _)| floor.strictest(rule.access)));
-            }
-        }
-        let literals = node.literals.iter().map(|(_, child)| *child);
-        let wild = node.wild.iter().map(|(_, child)| *child);
-        literals.chain(wild).chain(node.any_depth).for_each(|child| self.each_rule_from(child, visit));
+    /// Visits the rules whose pattern ends at a node or goes on from it.
+    pub(super) fn each_rule_from(&self, at: NodeId, visit: &mut dyn FnMut(usize)) {
+        let node = &self.nodes[at];
+        node.rules.iter().for_each(|rule| visit(*rule));
+        let (names, wild) = node.children();
+        names.chain(wild).chain(node.any_depth).for_each(|child| self.each_rule_from(child, visit));
     }
 }

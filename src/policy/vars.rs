@@ -1,6 +1,8 @@
 //! The only place where `~` and `${NAME}` are expanded.
 
-use std::path::{Component, Path, PathBuf};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use super::Places;
 
@@ -31,54 +33,54 @@ pub fn check(pattern: &str) -> Result<(), VarError> {
 }
 
 /// A pattern as written → an absolute pattern. A relative one starts at the workspace.
-pub fn expand_pattern(pattern: &str, places: &Places) -> Result<String, VarError> {
-    if pattern.is_empty() {
-        return Err(VarError::Empty);
-    }
-    let expanded = match pattern.strip_prefix('~') {
+pub fn expand_pattern(pattern: &str, places: &Places) -> Result<OsString, VarError> {
+    let absolute = match pattern.strip_prefix('~') {
         Some("") => escape(&places.home),
-        Some(rest) if rest.starts_with('/') => format!("{}{}", escape(&places.home), expand(rest, places)?),
+        Some(rest) if rest.starts_with('/') => {
+            let mut absolute = escape(&places.home);
+            absolute.push(expand(rest, places)?);
+            absolute
+        }
         Some(_) => return Err(VarError::OtherHome),
-        None => expand(pattern, places)?,
+        None if pattern.is_empty() => return Err(VarError::Empty),
+        None => {
+            let expanded = expand(pattern, places)?;
+            if expanded.as_bytes().starts_with(b"/") {
+                expanded
+            } else {
+                let mut absolute = escape(&places.workspace);
+                absolute.push("/");
+                absolute.push(expanded);
+                absolute
+            }
+        }
     };
-    let absolute = if expanded.starts_with('/') {
-        expanded
-    } else {
-        format!("{}/{expanded}", escape(&places.workspace))
-    };
-    if absolute.split('/').any(|component| component == "..") {
+    if absolute.as_bytes().split(|byte| *byte == b'/').any(|component| component == b"..") {
         return Err(VarError::DotDot);
     }
     Ok(absolute)
 }
 
 /// A value of the environment with its variables replaced.
-pub fn expand_value(value: &str, places: &Places) -> Result<String, VarError> {
-    substitute(value, &|name| place(name, places).map(|path| path.to_string_lossy().into_owned()))
+pub fn expand_value(value: &str, places: &Places) -> Result<OsString, VarError> {
+    substitute(value, &|name| place(name, places).map(|path| path.as_os_str().to_os_string()))
 }
 
-/// A path as a pattern that matches just itself. Bytes that are not UTF-8
-/// become `?`, which matches any one character.
-pub fn escape(path: &Path) -> String {
-    let mut pattern = String::new();
-    for component in path.components() {
-        if let Component::Normal(name) = component {
-            pattern.push('/');
-            for character in name.to_string_lossy().chars() {
-                match character {
-                    '*' | '?' | '[' | ']' | '{' | '}' | '$' | '\\' | '~' => {
-                        pattern.extend(['[', character, ']']);
-                    }
-                    char::REPLACEMENT_CHARACTER => pattern.push('?'),
-                    other => pattern.push(other),
-                }
-            }
-        }
+/// A path as a pattern that matches just itself.
+pub fn escape(path: &Path) -> OsString {
+    const SPECIAL: &[u8] = b"*?[]{}$~";
+    let bytes = path.as_os_str().as_bytes();
+    if !bytes.iter().any(|byte| SPECIAL.contains(byte)) {
+        return path.as_os_str().to_os_string();
     }
-    if pattern.is_empty() { "/".into() } else { pattern }
+    let mut pattern = Vec::with_capacity(bytes.len() + 8);
+    for byte in bytes {
+        if SPECIAL.contains(byte) { pattern.extend([b'[', *byte, b']']) } else { pattern.push(*byte) }
+    }
+    OsString::from_vec(pattern)
 }
 
-fn expand(text: &str, places: &Places) -> Result<String, VarError> {
+fn expand(text: &str, places: &Places) -> Result<OsString, VarError> {
     substitute(text, &|name| place(name, places).map(|path| escape(path)))
 }
 
@@ -91,16 +93,16 @@ fn place<'a>(name: &str, places: &'a Places) -> Option<&'a PathBuf> {
     }
 }
 
-fn substitute(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<String, VarError> {
-    let mut result = String::new();
+fn substitute(text: &str, value: &dyn Fn(&str) -> Option<OsString>) -> Result<OsString, VarError> {
+    let mut result = OsString::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         let end = rest[start..].find('}').ok_or(VarError::Unclosed)? + start;
         let name = &rest[start + 2..end];
-        result.push_str(&rest[..start]);
-        result.push_str(&value(name).ok_or_else(|| VarError::Unknown(name.into()))?);
+        result.push(&rest[..start]);
+        result.push(value(name).ok_or_else(|| VarError::Unknown(name.into()))?);
         rest = &rest[end + 1..];
     }
-    result.push_str(rest);
+    result.push(rest);
     Ok(result)
 }

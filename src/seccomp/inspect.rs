@@ -68,7 +68,9 @@ pub fn cases(inspection: Inspection, config: &Config<'_>) -> Vec<Case> {
         Inspection::OpenFlags(argument) if config.abi < TRUNCATE => {
             let truncating = libc::O_TRUNC.cast_unsigned();
             let mask = truncating | libc::O_ACCMODE.cast_unsigned();
-            vec![case(Errno::EACCES, [masked(argument, mask, truncating)])]
+            // For reading, and for neither reading nor writing (3), which asks
+            // Landlock for no right and truncates all the same.
+            [truncating, mask].map(|flags| case(Errno::EACCES, [masked(argument, mask, flags)])).into()
         }
         Inspection::Truncation(errno) if config.abi < TRUNCATE => vec![case(errno, [])],
         Inspection::OpenFlags(_) | Inspection::Truncation(_) => Vec::new(),

@@ -1,0 +1,107 @@
+//! Values as people write them in a profile.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+
+use super::{Access, Effect};
+
+/// A named access, or all five effects.
+pub(super) struct AccessDocument(pub(super) Access);
+
+/// A number with an optional unit: KiB, MiB, GiB, TiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+/// A list, or one value for a list of one.
+pub(super) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Visitor;
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a string or a list of strings")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(vec![text.into()])
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(text) = list.next_element()? {
+                all.push(text);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_any(Visitor)
+}
+
+impl<'de> Deserialize<'de> for AccessDocument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AccessDocument, D::Error> {
+        struct Visitor;
+        const NAMES: &[&str] = &["scratch", "tracked", "read", "hidden"];
+        const VERBS: &[&str] = &["read", "execute", "create", "modify", "remove"];
+        const EFFECTS: &[&str] = &["allow", "keep", "ask", "deny"];
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = AccessDocument;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("scratch, tracked, read, hidden, or an effect for each of the five verbs")
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<AccessDocument, E> {
+                Access::by_name(name).map(AccessDocument).ok_or_else(|| E::unknown_variant(name, NAMES))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<AccessDocument, A::Error> {
+                use serde::de::Error;
+                let mut effects = BTreeMap::new();
+                while let Some((verb, effect)) = map.next_entry::<String, String>()? {
+                    let known = VERBS.iter().find(|known| **known == verb);
+                    let verb = *known.ok_or_else(|| A::Error::unknown_field(&verb, VERBS))?;
+                    let effect = Effect::by_name(&effect)
+                        .ok_or_else(|| A::Error::unknown_variant(&effect, EFFECTS))?;
+                    if effects.insert(verb, effect).is_some() {
+                        return Err(A::Error::duplicate_field(verb));
+                    }
+                }
+                let get = |verb: &'static str| {
+                    effects.get(verb).copied().ok_or_else(|| A::Error::missing_field(verb))
+                };
+                let (read, execute) = (get("read")?, get("execute")?);
+                let access = Access::new(read, execute, get("create")?, get("modify")?, get("remove")?);
+                Ok(AccessDocument(access))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Size;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number, or a size such as 512MiB or 4GiB")
+            }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Size, E> {
+                Ok(Size(number))
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Size, E> {
+                size(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+fn size(text: &str) -> Option<Size> {
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(1 << shift).map(Size)
+}
