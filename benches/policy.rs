@@ -17,8 +17,16 @@ fn chain(name: &str) -> Vec<Profile> {
 }
 
 fn policy(profiles: Vec<Profile>) -> Policy {
-    let layer = LayerSource { kind: LayerKind::User, profiles, extra: Vec::new() };
-    let places = Places { workspace: workspace(), home: "/root".into(), tmpdir: "/tmp/none".into() };
+    let layer = LayerSource {
+        kind: LayerKind::User,
+        profiles,
+        extra: Vec::new(),
+    };
+    let places = Places {
+        workspace: workspace(),
+        home: "/root".into(),
+        tmpdir: "/tmp/none".into(),
+    };
     resolve(&[layer], &places, &FileSystem).expect("resolves")
 }
 

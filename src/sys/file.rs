@@ -82,8 +82,15 @@ pub fn set_xattr(fd: BorrowedFd<'_>, name: &CStr, value: &[u8], flags: u32) -> R
     let path = proc_name(fd);
     let flags = flags.try_into().map_err(|_| Errno::EINVAL)?;
     // SAFETY: C strings, and a value of its size.
-    let result =
-        unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), flags) };
+    let result = unsafe {
+        libc::setxattr(
+            path.as_ptr(),
+            name.as_ptr(),
+            value.as_ptr().cast(),
+            value.len(),
+            flags,
+        )
+    };
     check(result.into()).map(drop)
 }
 
@@ -100,7 +107,15 @@ pub fn set_file_attributes(fd: BorrowedFd<'_>, attributes: &[u8]) -> Result<(), 
     let path = proc_name(fd);
     let (address, size, flags) = (attributes.as_ptr(), attributes.len(), 0);
     // SAFETY: the path is a C string; the kernel reads `attributes.len()` bytes.
-    let result =
-        unsafe { libc::syscall(SYS_FILE_SETATTR, libc::AT_FDCWD, path.as_ptr(), address, size, flags) };
+    let result = unsafe {
+        libc::syscall(
+            SYS_FILE_SETATTR,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            address,
+            size,
+            flags,
+        )
+    };
     check(result).map(drop)
 }
