@@ -5,6 +5,7 @@ use std::path::Path;
 use super::tree::Tree;
 use super::{compile, granted, places, profile};
 use crate::policy::builtin::{builtin, builtin_names};
+use crate::policy::facts::{Facts, Kind};
 use crate::policy::merge::{LayerSource, linearise, resolve};
 use crate::policy::plan::{Plan, Rights};
 use crate::policy::profile::{Profile, ProfileError};
@@ -97,6 +98,12 @@ fn plan_of(root: Profile) -> Plan {
 
 const MAIN: [&str; 3] = ["ci", "standard", "readonly"];
 
+/// What the grants of a plan give at a path, so far as its kind can use it.
+fn given(plan: &Plan, path: &Path) -> Rights {
+    let list = tree().kind(path) != Some(Kind::File);
+    granted(plan, path).and(Rights { list, ..Rights::ALL })
+}
+
 /// Each main profile, and one of a user that opens the home on top of it.
 fn plans() -> Vec<(String, Plan)> {
     let own = |parent: &str, rules: &str| profile(&format!("extends: [{parent}]\nrules:\n{rules}"));
@@ -174,7 +181,7 @@ fn secrets_are_hidden_whatever_a_profile_says() {
                     "{name}: {verb} {secret}"
                 );
             }
-            assert_eq!(granted(&plan, &path), Rights::NONE, "{name}: {secret}");
+            assert_eq!(given(&plan, &path), Rights::NONE, "{name}: {secret}");
         }
     }
 }
@@ -196,7 +203,7 @@ fn version_control_cannot_be_modified_anywhere() {
                     "{name}: {verb} {path:?}"
                 );
             }
-            let rights = granted(&plan, &path);
+            let rights = given(&plan, &path);
             assert!(
                 rights.read && !rights.write && !rights.change,
                 "{name}: {path:?} {rights:?}"
@@ -204,7 +211,7 @@ fn version_control_cannot_be_modified_anywhere() {
         }
         // Whoever can rename a directory can swap what is in it.
         for above in ["/home/u/work", "/home/u/work/sub", "/home/u", "/"] {
-            assert!(!granted(&plan, above.as_ref()).change, "{name}: {above}");
+            assert!(!given(&plan, above.as_ref()).change, "{name}: {above}");
         }
     }
 }
@@ -214,7 +221,7 @@ fn check_main(paths: &[&str], forbidden: Rights) {
     for name in MAIN {
         let plan = plan_of(get(name));
         for path in paths {
-            let rights = granted(&plan, path.as_ref()).and(forbidden);
+            let rights = given(&plan, path.as_ref()).and(forbidden);
             assert!(rights.is_empty(), "{name}: {path} {rights:?}");
         }
     }
@@ -277,7 +284,7 @@ fn what_runs_outside_the_jail_is_never_writable() {
 fn a_build_has_what_it_needs() {
     for name in MAIN {
         let plan = plan_of(get(name));
-        let rights = |path: &str| granted(&plan, path.as_ref());
+        let rights = |path: &str| given(&plan, path.as_ref());
         for path in [
             "/usr/bin/true",
             "/usr/lib/libc.so",
@@ -302,7 +309,7 @@ fn a_build_has_what_it_needs() {
 
 #[test]
 fn profiles_differ_in_what_may_be_changed() {
-    let changes = |name: &str, path: &str| granted(&plan_of(get(name)), path.as_ref()).and(CHANGES);
+    let changes = |name: &str, path: &str| given(&plan_of(get(name)), path.as_ref()).and(CHANGES);
     for path in [
         "/home/u/work/src",
         "/home/u/.cargo/registry/index",

@@ -43,9 +43,8 @@ fn rule_specs(lines: &str) -> Vec<RuleSpec> {
             Some(rest) => (true, rest),
             None => (false, line),
         };
-        let cut = rest
-            .find('}')
-            .map_or_else(|| rest.find(' '), |brace| Some(brace + 1));
+        let end = if rest.starts_with('{') { '}' } else { ' ' };
+        let cut = rest.find(end).map(|end| end + 1);
         let (access, path) = rest.split_at(cut.expect("an access and a path"));
         let path = path.trim();
         body +=

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::tree::Tree;
-use super::{compile, policy_of, user};
-use crate::policy::plan::Plan;
+use super::{compile, granted, policy_of, rule_specs, user};
+use crate::policy::plan::{Plan, Rights};
 
 /// Grants as lines: `path: rights`, a directory with a slash at its end.
 fn lines(plan: &Plan) -> Vec<String> {
@@ -108,7 +108,8 @@ fn a_protected_name_that_does_not_exist_keeps_its_directory_too() {
 
 #[test]
 fn everything_beneath_can_differ_from_the_directory() {
-    check("read /a\nhidden /a/**", "/a/x\n/a/b/y", &["/a/: list"]);
+    check("read /a\nhidden /a/**", "/a/x\n/a/y", &["/a/: list"]);
+    check("read /a\nhidden /a/**", "/a/x\n/a/b/y", &[]);
     check(
         "hidden /a\nread /a/**",
         "/a/x\n/a/b/y",
@@ -119,6 +120,46 @@ fn everything_beneath_can_differ_from_the_directory() {
         "/a/x\n/a/b/y",
         &[&format!("/a/: {READ}")],
     );
+}
+
+#[test]
+fn patterns_that_repeat_themselves_end() {
+    let tree = "/a/b/b/b/x\n/a/b/c/\n/a/d/";
+    let split = [
+        format!("/a/: {READ}"),
+        "/a/b/c/: write change".into(),
+        "/a/d/: write change".into(),
+    ];
+    assert_eq!(lines(&plan("scratch /a\nread /**/b/b", tree)), split);
+    let tree = "/a/b/x\n/a/b/c\n/a/c/b";
+    check(
+        "read /a\nhidden /**/b/c\nhidden /**/c/b",
+        tree,
+        &["/a/: list", "/a/b/x: read execute"],
+    );
+    check(
+        "scratch /a\nread /a/**/b/**/b/**/b",
+        "/a/c/",
+        &[&format!("/a/: {ALL}")],
+    );
+}
+
+/// A deeper floor brings back the one that the command line went below.
+#[test]
+fn a_floor_beneath_a_named_path_is_a_hole() {
+    let tree = Tree::of("/a/.git/x\n/a/y");
+    let mut source = user("final hidden /a\nfinal read /**/.git");
+    source.extra = rule_specs("read /a");
+    let plan = compile(policy_of(&[source], &tree), &tree);
+    for path in ["/a/y", "/a/.git/x"].map(Path::new) {
+        let native = Rights::native(plan.policy.access(path));
+        assert_eq!(
+            granted(&plan, path).read,
+            native.read,
+            "{path:?}: {:?}",
+            plan.grants
+        );
+    }
 }
 
 #[test]

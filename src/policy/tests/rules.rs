@@ -231,7 +231,7 @@ fn a_repository_cannot_loosen() {
 #[test]
 fn later_rules_do_not_loosen_a_floor() {
     let rules =
-        policy("final hidden ~/.ssh\nfinal read **/.git\nscratch ~\nscratch ~/.ssh/config\nscratch .");
+        policy("final hidden ~/.ssh\nfinal read /**/.git\nscratch ~\nscratch ~/.ssh/config\nscratch .");
     check(
         &rules,
         &[
@@ -275,7 +275,7 @@ fn the_command_line_goes_below_a_floor_that_it_names() {
 
 #[test]
 fn the_command_line_does_not_go_below_a_floor_by_naming_what_is_above() {
-    let rules = "final hidden ~/.ssh\nfinal read **/.git\nscratch .";
+    let rules = "final hidden ~/.ssh\nfinal read /**/.git\nscratch .";
     check(
         &with_extra(rules, "scratch ~"),
         &[("~/x", "scratch"), ("~/.ssh", "hidden"), ("~/.ssh/id", "hidden")],

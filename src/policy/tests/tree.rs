@@ -62,11 +62,12 @@ impl Tree {
     /// Adds a node, unless something is there, or something above is no directory.
     fn add(&mut self, path: &Path, node: Node) {
         let path: PathBuf = path.components().collect();
-        for above in path.ancestors().skip(1).filter(|above| *above != Path::new("/")) {
-            let dir = self.nodes.entry(above.into()).or_insert(Node::Dir);
-            if !matches!(dir, Node::Dir | Node::Sealed) {
-                return;
-            }
+        let above = || path.ancestors().skip(1).filter(|above| *above != Path::new("/"));
+        if above().any(|above| self.nodes.get(above).is_some_and(|node| node.kind() != Kind::Dir)) {
+            return;
+        }
+        for above in above() {
+            self.nodes.entry(above.into()).or_insert(Node::Dir);
         }
         self.nodes.entry(path).or_insert(node);
     }
