@@ -66,11 +66,7 @@ fn a_hole_splits_the_directories_above_it() {
     let plan = plan("read /a\nhidden /a/b/secret", tree);
     assert_eq!(
         lines(&plan),
-        [
-            format!("/a/: list"),
-            format!("/a/b/x: read execute"),
-            format!("/a/c/: read execute")
-        ]
+        ["/a/: list", "/a/b/x: read execute", "/a/c/: read execute"]
     );
 }
 
