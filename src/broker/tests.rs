@@ -61,18 +61,9 @@ fn paths_are_copied_with_directory_and_flags() -> Result<(), Errno> {
     let link = decode("fchownat", &[CWD, string(name), 1, u64::MAX, NOFOLLOW])?;
     assert_eq!(path(&link), (libc::AT_FDCWD, "some/where", false));
     assert!(matches!(link.change, Change::Owner(1, u32::MAX)));
-    assert_eq!(
-        path(&decode("setxattr", &[string(name), string(c"user.a"), 0, 0, 0])?).2,
-        true
-    );
-    assert_eq!(
-        path(&decode("lsetxattr", &[string(name), string(c"user.a"), 0, 0, 0])?).2,
-        false
-    );
-    assert_eq!(
-        path(&decode("lremovexattr", &[string(name), string(c"user.a")])?).2,
-        false
-    );
+    assert!(path(&decode("setxattr", &[string(name), string(c"user.a"), 0, 0, 0])?).2);
+    assert!(!path(&decode("lsetxattr", &[string(name), string(c"user.a"), 0, 0, 0])?).2);
+    assert!(!path(&decode("lremovexattr", &[string(name), string(c"user.a")])?).2);
     Ok(())
 }
 

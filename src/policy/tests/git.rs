@@ -96,6 +96,20 @@ fn a_place_that_does_not_point_back_is_not_opened() {
     }
 }
 
+/// A submodule's place is in the repository around it, not in any other.
+#[test]
+fn another_repository_is_not_opened() {
+    let tree = Tree::of(
+        "/home/u/work/.git = gitdir: /home/u/other/.git
+        /home/u/other/.git/HEAD
+        /home/u/other/.git/objects/ab",
+    );
+    check(
+        &policy_of(&[user("scratch .")], &tree),
+        &[("~/other/.git/objects/ab", "hidden")],
+    );
+}
+
 /// The name of a directory is no proof: whoever writes the workspace writes
 /// the `.git` file, and with it the pointer to what is shared.
 #[test]
