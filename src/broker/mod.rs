@@ -8,6 +8,9 @@ mod decode;
 mod memory;
 mod meta;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::thread::JoinHandleExt;

@@ -189,3 +189,6 @@ fn name_of(fd: BorrowedFd<'_>) -> Result<Name, Errno> {
 fn path_name(bytes: &[u8]) -> Name {
     Name::Path(PathBuf::from(OsString::from_vec(bytes.to_vec())))
 }
+
+#[cfg(test)]
+mod tests;

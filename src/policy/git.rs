@@ -71,7 +71,7 @@ fn shared_by_worktree(facts: &dyn Facts, git_dir: &Path, file: &Path) -> Option<
 }
 
 fn is_git_dir(facts: &dyn Facts, dir: &Path) -> bool {
-    ["HEAD", "objects", "refs"].iter().all(|name| facts.kind(&dir.join(name)).is_some())
+    ["HEAD", "objects"].iter().all(|name| facts.kind(&dir.join(name)).is_some())
 }
 
 /// The path that a pointer file names, relative to `base`, with `..` resolved
