@@ -1,0 +1,31 @@
+//! Attempts to get out of the jail or to harm what it protects: one file per attack.
+
+use crate::support::attack::Attack;
+
+mod abi;
+mod descriptors;
+mod links;
+mod metadata;
+mod nested;
+mod planted;
+mod privileges;
+mod processes;
+mod race;
+mod secrets;
+mod sockets;
+mod syscalls;
+mod terminal;
+
+/// All attacks of all files.
+pub const ATTACKS: &[&[Attack]] = &[
+    abi::ATTACKS,
+    descriptors::ATTACKS,
+    links::ATTACKS,
+    metadata::ATTACKS,
+    privileges::ATTACKS,
+    processes::ATTACKS,
+    race::ATTACKS,
+    sockets::ATTACKS,
+    syscalls::ATTACKS,
+    terminal::ATTACKS,
+];
