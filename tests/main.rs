@@ -4,6 +4,11 @@
 //! Attacks are functions of this very binary, which runs itself again inside
 //! the jail (see [`support::attack`]).
 
+mod cli;
 mod escape;
-
+mod incidents;
+mod lifecycle;
+mod readme;
+mod scratch;
 mod support;
+mod tools;
