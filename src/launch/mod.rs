@@ -1,1 +1,162 @@
-//! launch
+//! From a plan to a running command, and back to a clean machine.
+
+mod child;
+mod dirs;
+pub mod env;
+mod error;
+pub mod facts;
+mod handshake;
+mod parent;
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use nix::sys::prctl;
+use nix::unistd::{ForkResult, Pid, getpid};
+
+pub use error::LaunchError;
+
+use crate::audit::Log;
+use crate::broker::{self, Broker};
+use crate::landlock::{self, rights};
+use crate::policy::plan::{Mode, Plan};
+use crate::seccomp::{self, Config};
+use crate::sys::{SysError, process};
+use child::Child;
+use dirs::Made;
+use handshake::{End, Message};
+
+/// What to run, and in which jail.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// The jail.
+    pub plan: &'a Plan,
+    /// The command and its arguments; at least the command.
+    pub argv: &'a [OsString],
+    /// Start even where this kernel cannot keep every promise.
+    pub best_effort: bool,
+    /// Where refusals are recorded.
+    pub log: Arc<Log>,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Its exit status, or 128 + n where signal n ended it.
+    pub status: u8,
+}
+
+/// Runs a command in a jail. The calling process must have one thread; it
+/// loses its capabilities, and its signal handling is the command's until it
+/// returns.
+pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
+    let plan = request.plan;
+    let abi = landlock::abi();
+    check_kernel(plan, abi, request.best_effort)?;
+    let programs = seccomp::compile(&Config::of(plan, abi))?;
+    let environment = env::build(&plan.policy.settings.env, std::env::vars_os());
+    let argv = c_strings(request.argv)?;
+    let command = request.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
+    let path = environment.get(OsStr::new("PATH")).map(OsString::as_os_str);
+    let candidates = child::candidates(command, path);
+
+    // From here on there is something to clean up, which dropping it does.
+    let _made = Made::new(plan)?;
+    let ruleset = landlock::prepare(plan, abi)?;
+    prctl::set_child_subreaper(true)
+        .map_err(|errno| SysError::new("prctl(PR_SET_CHILD_SUBREAPER)", errno))?;
+    let (ours, theirs) = handshake::pair()?;
+    let child = Child {
+        parent: getpid(),
+        socket: theirs,
+        limits: plan.policy.settings.limits,
+        ruleset,
+        programs,
+        argv,
+        environment: env::for_exec(&environment),
+        candidates,
+    };
+    match process::fork_single_threaded()? {
+        ForkResult::Child => {
+            drop(ours);
+            child.run()
+        }
+        ForkResult::Parent { child: pid } => {
+            // The child's end must be closed here, to notice when the child closes it.
+            drop(child);
+            let ended = supervise(pid, &ours, &request, command);
+            parent::kill_the_rest();
+            ended
+        }
+    }
+}
+
+/// The parent's part, from the fork to the command's end.
+fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> Result<Ended, LaunchError> {
+    child::drop_capabilities().map_err(LaunchError::Capabilities)?;
+    parent::leave_signals_to(pid)?;
+    let listener = match socket.receive()? {
+        Message::Ready(listener) => listener,
+        other => return Err(failure(other, command)),
+    };
+    let broker: Option<Broker> = match listener {
+        Some(listener) => {
+            let policy = Arc::new(request.plan.policy.clone());
+            let log = Arc::clone(&request.log);
+            Some(broker::start(listener, policy, log).map_err(LaunchError::Broker)?)
+        }
+        None => None,
+    };
+    socket.send(&Message::Go)?;
+    match socket.receive()? {
+        Message::Closed => {}
+        other => return Err(failure(other, command)),
+    }
+    let status = parent::wait(pid)?;
+    // What is left of the jail may be waiting for the broker, so it goes first.
+    parent::kill_the_rest();
+    drop(broker);
+    Ok(Ended { status })
+}
+
+fn failure(message: Message, command: &OsStr) -> LaunchError {
+    match message {
+        Message::Failed(text) => LaunchError::Child(text),
+        Message::ListenerTaken => LaunchError::ListenerTaken,
+        Message::Capabilities(text) => LaunchError::Capabilities(text),
+        Message::Exec(errno) => LaunchError::Exec(command.to_os_string(), errno),
+        Message::Ready(_) | Message::Go | Message::Closed => LaunchError::Vanished,
+    }
+}
+
+/// Refuses to start where a promise cannot be kept, unless that was asked for;
+/// then says what is lost.
+fn check_kernel(plan: &Plan, abi: u32, best_effort: bool) -> Result<(), LaunchError> {
+    if abi < rights::OLDEST {
+        return Err(landlock::LandlockError::Unsupported.into());
+    }
+    let lost: Vec<String> = rights::shortfalls(abi)
+        .filter(|shortfall| shortfall.is_loss)
+        .map(|loss| loss.to_string())
+        .collect();
+    if !lost.is_empty() {
+        if !best_effort {
+            return Err(LaunchError::Shortfall(lost));
+        }
+        lost.iter().for_each(|loss| eprintln!("stockade: {loss}"));
+    }
+    if plan.mode == Mode::Brokered {
+        let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+        if let Some(scope @ 2..) = scope.trim().parse().ok() {
+            return Err(LaunchError::Yama(scope));
+        }
+    }
+    Ok(())
+}
+
+fn c_strings(argv: &[OsString]) -> Result<Vec<CString>, LaunchError> {
+    argv.iter()
+        .map(|text| CString::new(text.as_bytes()).map_err(|_| LaunchError::Nul(text.clone())))
+        .collect()
+}

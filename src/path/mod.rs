@@ -1,1 +1,206 @@
-//! path
+//! Another process's directory descriptor and string → a pinned descriptor and
+//! the real path behind it.
+//!
+//! The string is resolved once, by the kernel, into an `O_PATH` descriptor.
+//! Whatever is renamed or relinked afterwards, decision and act concern that
+//! one file.
+
+mod walk;
+
+use std::ffi::{CStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::sys::stat::fstat;
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+use nix::unistd::Pid;
+
+use crate::sys::Errno;
+
+/// What a call is about, as its caller named it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// A descriptor, which must not be `O_PATH`.
+    Fd(RawFd),
+    /// A descriptor of any kind, or `AT_FDCWD` (an empty path with `AT_EMPTY_PATH`).
+    AnyFd(RawFd),
+    /// A path.
+    Path {
+        /// Where a relative path starts: a descriptor, or `AT_FDCWD`.
+        dir: RawFd,
+        /// The path.
+        path: &'a CStr,
+        /// Whether a symbolic link as the last component is followed.
+        follow: bool,
+    },
+}
+
+/// A file, held.
+#[derive(Debug)]
+pub struct Pinned {
+    fd: OwnedFd,
+    name: Name,
+}
+
+/// Where a pinned file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Name {
+    /// Its real path at the time it was asked for, or the last it had.
+    Path(PathBuf),
+    /// It never had one, or has none left: a pipe, a socket, a memory file, a
+    /// file of which the last name was removed.
+    Nameless,
+}
+
+impl Pinned {
+    /// Where the file is.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+}
+
+impl AsFd for Pinned {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Pins what a thread's call is about, as that thread sees it.
+///
+/// Errors are those that the kernel would give the caller. The caller of this
+/// function must make sure afterwards that `thread` still is who it was.
+pub fn pin(thread: Pid, target: Target<'_>) -> Result<Pinned, Errno> {
+    let fd = match target {
+        Target::Fd(fd) => descriptor(thread, fd, false)?,
+        Target::AnyFd(AT_FDCWD_RAW) => current_dir(thread)?,
+        Target::AnyFd(fd) => descriptor(thread, fd, true)?,
+        Target::Path { dir, path, follow } => by_path(thread, dir, path, follow)?,
+    };
+    let name = name_of(fd.as_fd())?;
+    Ok(Pinned { fd, name })
+}
+
+const AT_FDCWD_RAW: RawFd = libc::AT_FDCWD;
+
+/// Opens without gaining any access to the content.
+fn open_path(dir: BorrowedFd<'_>, path: &Path, flags: OFlag, resolve: ResolveFlag) -> Result<OwnedFd, Errno> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags)
+        .resolve(resolve);
+    openat2(dir, path, how)
+}
+
+/// Opens a magic link of the thread's own directory in `/proc`.
+fn open_magic(thread: Pid, name: &str) -> Result<OwnedFd, Errno> {
+    let path = format!("/proc/{thread}/{name}");
+    open_path(AT_FDCWD, Path::new(&path), OFlag::empty(), ResolveFlag::empty())
+}
+
+fn current_dir(thread: Pid) -> Result<OwnedFd, Errno> {
+    open_magic(thread, "cwd").map_err(unreachable_process)
+}
+
+/// The file behind a thread's descriptor.
+fn descriptor(thread: Pid, fd: RawFd, path_only_too: bool) -> Result<OwnedFd, Errno> {
+    if fd < 0 {
+        return Err(Errno::EBADF);
+    }
+    let pinned = open_magic(thread, &format!("fd/{fd}")).map_err(|errno| match errno {
+        Errno::ENOENT => Errno::EBADF,
+        other => unreachable_process(other),
+    })?;
+    if !path_only_too && is_path_only(thread, fd)? {
+        return Err(Errno::EBADF);
+    }
+    Ok(pinned)
+}
+
+/// Whether a descriptor was opened with `O_PATH` (`/proc/PID/fdinfo`, `proc(5)`).
+fn is_path_only(thread: Pid, fd: RawFd) -> Result<bool, Errno> {
+    let text = std::fs::read_to_string(format!("/proc/{thread}/fdinfo/{fd}")).map_err(|_| Errno::EBADF)?;
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags
+        .and_then(|octal| i32::from_str_radix(octal.trim(), 8).ok())
+        .ok_or(Errno::EBADF)?;
+    Ok(flags & libc::O_PATH != 0)
+}
+
+/// A process that made itself undumpable, or is gone, cannot be served.
+fn unreachable_process(errno: Errno) -> Errno {
+    match errno {
+        Errno::ENOENT | Errno::EPERM | Errno::ESRCH => Errno::EACCES,
+        other => other,
+    }
+}
+
+fn start_dir(thread: Pid, dir: RawFd, path: &Path) -> Result<OwnedFd, Errno> {
+    if path.is_absolute() {
+        return open_path(AT_FDCWD, Path::new("/"), OFlag::O_DIRECTORY, ResolveFlag::empty());
+    }
+    match dir {
+        AT_FDCWD_RAW => current_dir(thread),
+        dir => descriptor(thread, dir, true),
+    }
+}
+
+fn by_path(thread: Pid, dir: RawFd, path: &CStr, follow: bool) -> Result<OwnedFd, Errno> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
+    if path.as_os_str().is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    let start = start_dir(thread, dir, path)?;
+    let flags = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+    // `/proc/self` means the broker here, so whatever ends in procfs or goes
+    // through one of its magic links is walked by hand.
+    match open_path(start.as_fd(), path, flags, ResolveFlag::RESOLVE_NO_MAGICLINKS) {
+        Ok(fd) if !is_in_proc(fd.as_fd())? => Ok(fd),
+        Ok(_) | Err(Errno::ELOOP) => walk::walk(thread, start, path, follow),
+        Err(errno) => {
+            // Names beneath `/proc/self` that exist for the caller alone.
+            if errno == Errno::ENOENT {
+                walk::walk(thread, start, path, follow)
+            } else {
+                Err(errno)
+            }
+        }
+    }
+}
+
+fn is_in_proc(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+    Ok(fstatfs(fd)?.filesystem_type() == PROC_SUPER_MAGIC)
+}
+
+/// The kernel's own name for an open file.
+fn link_of(fd: BorrowedFd<'_>) -> Result<OsString, Errno> {
+    readlinkat(AT_FDCWD, Path::new(&format!("/proc/self/fd/{}", fd.as_raw_fd())))
+}
+
+fn name_of(fd: BorrowedFd<'_>) -> Result<Name, Errno> {
+    const DELETED: &[u8] = b" (deleted)";
+    let link = link_of(fd)?.into_vec();
+    if !link.starts_with(b"/") {
+        return Ok(Name::Nameless);
+    }
+    let Some(before) = link.strip_suffix(DELETED) else {
+        return Ok(path_name(&link));
+    };
+    // Either a removed name, or a name that ends like one.
+    let (held, named) = (
+        fstat(fd)?,
+        nix::sys::stat::lstat(Path::new(std::ffi::OsStr::from_bytes(&link))),
+    );
+    if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)) {
+        return Ok(path_name(&link));
+    }
+    Ok(if held.st_nlink == 0 {
+        Name::Nameless
+    } else {
+        path_name(before)
+    })
+}
+
+fn path_name(bytes: &[u8]) -> Name {
+    Name::Path(PathBuf::from(OsString::from_vec(bytes.to_vec())))
+}

@@ -19,9 +19,9 @@ pub trait Facts {
     /// What `path` is (its last component is not followed), or none where
     /// there is no such name.
     fn kind(&self, path: &Path) -> Option<Kind>;
-    /// The entries of a directory with their kinds, sorted by name; empty
+    /// The entries of a directory with their kinds, sorted by name; none
     /// where it cannot be read.
-    fn list(&self, dir: &Path) -> Vec<(OsString, Kind)>;
+    fn list(&self, dir: &Path) -> Option<Vec<(OsString, Kind)>>;
     /// The target as written in a symbolic link.
     fn read_link(&self, path: &Path) -> Option<PathBuf>;
     /// The content of a small regular file (a `.git` file, `commondir`), at

@@ -1,10 +1,19 @@
 //! Policy and facts compiled into plain data: what each kernel layer and the
 //! broker are to do.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::facts::{Facts, Kind};
+use super::rules::{self, Policy, Rule};
+use super::{Access, Effect, LayerKind, Note, RuleId, Verb, split};
 
 /// Who stays behind to serve what Landlock cannot decide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// A broker outside the jail serves the calls that the kernel's rules do not cover.
     Brokered,
@@ -12,18 +21,303 @@ pub enum Mode {
     Static,
 }
 
-/// What Landlock is told to grant beneath one path.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Grant {
-    /// Real path; the rule covers its whole subtree.
-    pub path: PathBuf,
-    /// Reading files and listing directories.
+/// What Landlock can be told to grant, as far as a plan distinguishes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+pub struct Rights {
+    /// Listing directories.
+    pub list: bool,
+    /// Reading files.
     pub read: bool,
-    /// Executing.
+    /// Executing files.
     pub execute: bool,
-    /// Writing to, truncating and device ioctls on what exists.
+    /// Writing to and truncating what exists.
     pub write: bool,
-    /// Everything that scratch gives: making, renaming, linking and removing
-    /// names (implies `write`).
+    /// Making, renaming, linking and removing names.
     pub change: bool,
+}
+
+impl Rights {
+    /// No right.
+    pub const NONE: Rights = Rights {
+        list: false,
+        read: false,
+        execute: false,
+        write: false,
+        change: false,
+    };
+    /// Every right.
+    pub const ALL: Rights = Rights {
+        list: true,
+        read: true,
+        execute: true,
+        write: true,
+        change: true,
+    };
+
+    /// What an access gives without anybody watching. Changing names is all or
+    /// nothing: only where creating, modifying and removing are all allowed.
+    pub fn native(access: Access) -> Rights {
+        let allowed = |verb| access.effect(verb) == Effect::Allow;
+        Rights {
+            list: allowed(Verb::Read),
+            read: allowed(Verb::Read),
+            execute: allowed(Verb::Execute),
+            write: allowed(Verb::Modify),
+            change: allowed(Verb::Create) && allowed(Verb::Modify) && allowed(Verb::Remove),
+        }
+    }
+
+    /// The rights that both have.
+    #[must_use]
+    pub fn and(self, other: Rights) -> Rights {
+        self.zip(other, |a, b| a && b)
+    }
+
+    /// The rights that either has.
+    #[must_use]
+    pub fn or(self, other: Rights) -> Rights {
+        self.zip(other, |a, b| a || b)
+    }
+
+    /// The rights that the other does not have.
+    #[must_use]
+    pub fn minus(self, other: Rights) -> Rights {
+        self.zip(other, |a, b| a && !b)
+    }
+
+    /// Whether there is no right in it.
+    pub fn is_empty(self) -> bool {
+        self == Rights::NONE
+    }
+
+    /// The names of the rights.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            (self.list, "list"),
+            (self.read, "read"),
+            (self.execute, "execute"),
+            (self.write, "write"),
+            (self.change, "change"),
+        ];
+        all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name)
+    }
+
+    fn zip(self, other: Rights, combine: impl Fn(bool, bool) -> bool) -> Rights {
+        Rights {
+            list: combine(self.list, other.list),
+            read: combine(self.read, other.read),
+            execute: combine(self.execute, other.execute),
+            write: combine(self.write, other.write),
+            change: combine(self.change, other.change),
+        }
+    }
+}
+
+/// What Landlock is told to grant beneath one path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Grant {
+    /// Real path; the grant covers its whole subtree.
+    #[serde(serialize_with = "rules::serialize_path")]
+    pub path: PathBuf,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+    /// What is granted.
+    pub rights: Rights,
+}
+
+/// A directory whose grant was split because something stricter lies beneath it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Split {
+    /// The directory.
+    #[serde(serialize_with = "rules::serialize_path")]
+    pub path: PathBuf,
+    /// What the policy gives here, and nobody grants at the directory itself.
+    pub lost: Rights,
+    /// Some of the entries that forced it.
+    #[serde(serialize_with = "rules::serialize_paths")]
+    pub holes: Vec<OsString>,
+}
+
+/// Who enforces a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Enforcer {
+    /// Landlock and seccomp, in full.
+    Kernel,
+    /// Landlock for what exists at the start; new names of this kind inside
+    /// scratch are not seen.
+    KernelExisting,
+    /// Landlock, and the broker for metadata calls.
+    KernelAndBroker,
+    /// Refused by the kernel, since nobody serves it yet.
+    Refused,
+    /// Nothing to enforce: the path does not exist. Making it stays refused.
+    Absent,
+}
+
+/// Who enforces one rule, and why so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enforcement {
+    /// The rule.
+    pub rule: RuleId,
+    /// Who.
+    pub by: Enforcer,
+}
+
+/// What a jail is made of.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Whether a broker stays behind.
+    pub mode: Mode,
+    /// The rules that the broker decides by.
+    pub policy: Policy,
+    /// What Landlock grants, sorted by path.
+    pub grants: Vec<Grant>,
+    /// Where grants had to be split.
+    pub splits: Vec<Split>,
+    /// Scratch directories that do not exist yet: made before the start and
+    /// removed at the end if empty.
+    pub make_dirs: Vec<PathBuf>,
+    /// Every rule with its enforcer, in the policy's order.
+    pub enforcement: Vec<Enforcement>,
+    /// What a person should know about how it came out.
+    pub notes: Vec<Note>,
+}
+
+/// Compiles a policy.
+pub fn compile(policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
+    let make_dirs = make_dirs(&policy, facts);
+    let made = make_dirs
+        .iter()
+        .cloned()
+        .chain([policy.places.tmpdir.clone()])
+        .collect();
+    let facts = WithMade { facts, made };
+    let split::Grants {
+        grants,
+        splits,
+        notes,
+    } = split::grants(&policy, &facts);
+    let enforcement = enforcement(&policy, mode, &facts);
+    let notes = policy.notes.iter().cloned().chain(notes).collect();
+    Plan {
+        mode,
+        policy,
+        grants,
+        splits,
+        make_dirs,
+        enforcement,
+        notes,
+    }
+}
+
+/// Scratch directories that a rule of the user names and that could exist: the
+/// directory above is there, no symbolic link leads to it, and it lies in the
+/// workspace or the home.
+fn make_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
+    let users = policy.layers.iter().filter(|layer| layer.kind == LayerKind::User);
+    let literals = users.flat_map(|layer| &layer.rules).filter_map(|rule| {
+        if rule.access == Access::SCRATCH {
+            rule.pattern.literal()
+        } else {
+            None
+        }
+    });
+    let mut dirs: Vec<PathBuf> = literals
+        .filter(|path| {
+            let places = &policy.places;
+            let inside = [&places.workspace, &places.home]
+                .into_iter()
+                .find(|root| path.starts_with(root));
+            let Some(root) = inside else { return false };
+            path != root
+                && facts.kind(path).is_none()
+                && is_plain_dir(path.parent().unwrap_or(root), root, facts)
+                && Rights::native(policy.access(path)).change
+        })
+        .collect();
+    dirs.sort();
+    dirs.dedup();
+    dirs
+}
+
+fn is_plain_dir(dir: &Path, root: &Path, facts: &dyn Facts) -> bool {
+    dir.ancestors()
+        .take_while(|path| path.starts_with(root))
+        .all(|path| facts.kind(path) == Some(Kind::Dir))
+}
+
+/// The facts as they will be once the launcher has made its directories.
+struct WithMade<'a> {
+    facts: &'a dyn Facts,
+    made: BTreeSet<PathBuf>,
+}
+
+impl Facts for WithMade<'_> {
+    fn kind(&self, path: &Path) -> Option<Kind> {
+        if self.made.contains(path) {
+            Some(Kind::Dir)
+        } else {
+            self.facts.kind(path)
+        }
+    }
+
+    fn list(&self, dir: &Path) -> Option<Vec<(OsString, Kind)>> {
+        if self.made.contains(dir) {
+            return Some(Vec::new());
+        }
+        let mut entries = self.facts.list(dir)?;
+        for path in self.made.iter().filter(|path| path.parent() == Some(dir)) {
+            if let Some(name) = path.file_name() {
+                entries.push((name.to_os_string(), Kind::Dir));
+            }
+        }
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Some(entries)
+    }
+
+    fn read_link(&self, path: &Path) -> Option<PathBuf> {
+        self.facts.read_link(path)
+    }
+
+    fn read_small(&self, path: &Path) -> Option<Vec<u8>> {
+        self.facts.read_small(path)
+    }
+}
+
+fn enforcement(policy: &Policy, mode: Mode, facts: &dyn Facts) -> Vec<Enforcement> {
+    let mut all = Vec::new();
+    for (layer, rules) in policy.layers.iter().map(|layer| &layer.rules).enumerate() {
+        for (index, rule) in rules.iter().enumerate() {
+            all.push(Enforcement {
+                rule: RuleId { layer, index },
+                by: enforcer(rule, mode, facts),
+            });
+        }
+    }
+    all
+}
+
+fn enforcer(rule: &Rule, mode: Mode, facts: &dyn Facts) -> Enforcer {
+    let literal = rule.pattern.literal();
+    if literal.as_ref().is_some_and(|path| facts.kind(path).is_none()) {
+        return Enforcer::Absent;
+    }
+    let native = Rights::native(rule.access);
+    let changes = [Verb::Create, Verb::Modify, Verb::Remove];
+    let any_change = changes
+        .iter()
+        .any(|verb| rule.access.effect(*verb) != Effect::Deny);
+    if any_change && !native.change && !native.write {
+        Enforcer::Refused
+    } else if native.write {
+        match mode {
+            Mode::Brokered => Enforcer::KernelAndBroker,
+            Mode::Static => Enforcer::Kernel,
+        }
+    } else if literal.is_none() {
+        Enforcer::KernelExisting
+    } else {
+        Enforcer::Kernel
+    }
 }

@@ -1,1 +1,14 @@
-//! seccomp
+//! The table of system calls and the filters made from it. Pure, but for
+//! installing them, which [`crate::sys::seccomp`] does.
+
+pub mod arch;
+pub mod filter;
+pub mod inspect;
+pub mod numbers;
+pub mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use arch::Arch;
+pub use filter::{Config, FilterError, Programs, compile};

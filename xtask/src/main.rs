@@ -1,1 +1,55 @@
-fn main() {}
+//! Tasks for people who work on Stockade: `cargo xtask --help`.
+
+mod gen_syscalls;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What a task gives: nothing, or a sentence on what went wrong.
+type Outcome = Result<(), String>;
+
+/// Tasks for people who work on Stockade.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+/// The tasks.
+#[derive(Subcommand)]
+enum Task {
+    /// Write the tables of system-call numbers from this machine's kernel headers.
+    GenSyscalls {
+        /// Only compare, and fail where the files differ.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the repository's own rules, one line for each violation.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let root = repository();
+    let outcome = match Arguments::parse().task {
+        Task::GenSyscalls { check } => gen_syscalls::run(&root, check),
+        Task::Tidy => tidy::run(&root),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root: the parent of this package.
+fn repository() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().unwrap_or(Path::new(".")).to_path_buf()
+}

@@ -1,0 +1,332 @@
+//! From the registers of a call to what it asks for, by the table's argument roles.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::os::fd::RawFd;
+
+use nix::unistd::Pid;
+
+use super::memory;
+use crate::path::Target;
+use crate::seccomp::Arch;
+use crate::seccomp::table::{Role, Treatment, rows};
+use crate::sys::Errno;
+use crate::sys::file::TimeSpec;
+
+/// `XATTR_NAME_MAX` with its NUL, `XATTR_SIZE_MAX` (`<linux/limits.h>`).
+const ATTR_NAME_MAX: usize = 256;
+const ATTR_SIZE_MAX: u64 = 65536;
+/// The first version of `struct xattr_args` and of `struct file_attr`, in bytes.
+const ATTR_ARGS_SIZE: usize = 16;
+const FILE_ATTR_SIZE: usize = 24;
+/// Structs with a size argument may not exceed a page (`copy_struct_from_user`).
+const STRUCT_MAX: usize = 4096;
+
+/// A brokered call, decoded.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// The thread that waits.
+    pub(super) caller: Pid,
+    /// The call's name.
+    pub(super) call: &'static str,
+    /// What it is about.
+    pub(super) subject: Subject,
+    /// What it would change.
+    pub(super) change: Change,
+}
+
+/// What a call is about, with its path copied.
+#[derive(Debug)]
+pub(super) enum Subject {
+    /// See [`Target::Fd`].
+    Fd(RawFd),
+    /// See [`Target::AnyFd`].
+    AnyFd(RawFd),
+    /// See [`Target::Path`].
+    Path { dir: RawFd, path: CString, follow: bool },
+}
+
+impl Subject {
+    pub(super) fn target(&self) -> Target<'_> {
+        match self {
+            Subject::Fd(fd) => Target::Fd(*fd),
+            Subject::AnyFd(fd) => Target::AnyFd(*fd),
+            Subject::Path { dir, path, follow } => Target::Path {
+                dir: *dir,
+                path,
+                follow: *follow,
+            },
+        }
+    }
+}
+
+/// A change of metadata.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Permission bits.
+    Mode(u32),
+    /// User and group; `u32::MAX` leaves one as it is.
+    Owner(u32, u32),
+    /// Times of access and modification; none is now.
+    Times(Option<[TimeSpec; 2]>),
+    /// Sets an extended attribute.
+    SetAttr {
+        name: CString,
+        value: Vec<u8>,
+        flags: u32,
+    },
+    /// Removes an extended attribute.
+    RemoveAttr(CString),
+    /// `struct file_attr`, as the caller gave it.
+    FileAttr(Vec<u8>),
+    /// Nothing (both times `UTIME_OMIT`).
+    Nothing,
+}
+
+/// The brokered calls by number.
+#[derive(Debug)]
+pub(super) struct Calls {
+    by_number: HashMap<i32, (&'static str, &'static [Role])>,
+}
+
+impl Calls {
+    /// Those of this architecture.
+    pub(super) fn native() -> Calls {
+        let numbers: HashMap<&str, u32> = Arch::NATIVE.numbers().iter().copied().collect();
+        let brokered = rows().filter_map(|row| match row.treatment {
+            Treatment::Broker(roles, _) => Some((row.name, roles)),
+            _ => None,
+        });
+        let numbered = brokered.filter_map(|(name, roles)| {
+            let number = numbers.get(name)?;
+            Some((i32::try_from(*number).ok()?, (name, roles)))
+        });
+        Calls {
+            by_number: numbered.collect(),
+        }
+    }
+
+    /// Reads everything that the call refers to.
+    pub(super) fn decode(&self, caller: Pid, data: &libc::seccomp_data) -> Result<Request, Errno> {
+        let (call, roles) = *self.by_number.get(&data.nr).ok_or(Errno::ENOSYS)?;
+        let arguments = Arguments {
+            caller,
+            roles,
+            values: &data.args,
+        };
+        // The kernel checks flags first, then copies, then looks at the path.
+        let flags = arguments.at_flags()?;
+        let change = arguments.change()?;
+        let subject = arguments.subject(flags, &change)?;
+        Ok(Request {
+            caller,
+            call,
+            subject,
+            change,
+        })
+    }
+}
+
+struct Arguments<'a> {
+    caller: Pid,
+    roles: &'static [Role],
+    values: &'a [u64; 6],
+}
+
+/// Registers hold more bits than an `int`; the kernel looks at the low 32.
+fn low(value: u64) -> u32 {
+    value as u32
+}
+
+impl Arguments<'_> {
+    fn get(&self, role: Role) -> Option<u64> {
+        let index = self.roles.iter().position(|known| *known == role)?;
+        Some(self.values[index])
+    }
+
+    fn at_flags(&self) -> Result<i32, Errno> {
+        const KNOWN: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
+        let flags = low(self.get(Role::AtFlags).unwrap_or(0)).cast_signed();
+        if flags & !KNOWN == 0 {
+            Ok(flags)
+        } else {
+            Err(Errno::EINVAL)
+        }
+    }
+
+    fn subject(&self, flags: i32, change: &Change) -> Result<Subject, Errno> {
+        let descriptor = |value: u64| low(value).cast_signed();
+        if let Some(fd) = self.get(Role::Fd) {
+            return Ok(Subject::Fd(descriptor(fd)));
+        }
+        let dir = self.get(Role::Dir).map_or(libc::AT_FDCWD, descriptor);
+        let (address, follow) = match (self.get(Role::Path), self.get(Role::LinkPath)) {
+            (Some(address), _) => (address, flags & libc::AT_SYMLINK_NOFOLLOW == 0),
+            (None, Some(address)) => (address, false),
+            (None, None) => return Err(Errno::ENOSYS),
+        };
+        let may_be_empty = flags & libc::AT_EMPTY_PATH != 0;
+        if address == 0 {
+            return match change {
+                // futimens(3) is utimensat without a path.
+                Change::Times(_) if dir != libc::AT_FDCWD && self.get(Role::Dir).is_some() => {
+                    if flags == 0 {
+                        Ok(Subject::Fd(dir))
+                    } else {
+                        Err(Errno::EINVAL)
+                    }
+                }
+                Change::SetAttr { .. } | Change::RemoveAttr(_) | Change::FileAttr(_) if may_be_empty => {
+                    Ok(Subject::AnyFd(dir))
+                }
+                _ => Err(Errno::EFAULT),
+            };
+        }
+        let path = memory::path(self.caller, address)?;
+        if path.is_empty() && may_be_empty {
+            return Ok(Subject::AnyFd(dir));
+        }
+        Ok(Subject::Path { dir, path, follow })
+    }
+
+    fn change(&self) -> Result<Change, Errno> {
+        if let Some(mode) = self.get(Role::Mode) {
+            return Ok(Change::Mode(low(mode)));
+        }
+        if let (Some(owner), Some(group)) = (self.get(Role::Owner), self.get(Role::Group)) {
+            return Ok(Change::Owner(low(owner), low(group)));
+        }
+        if let Some(address) = self.get(Role::FileAttr) {
+            return self.sized(address, FILE_ATTR_SIZE).map(Change::FileAttr);
+        }
+        if self.roles.contains(&Role::AttrName) {
+            return self.attribute();
+        }
+        self.times()
+    }
+
+    fn sized(&self, address: u64, least: usize) -> Result<Vec<u8>, Errno> {
+        let size = usize::try_from(self.get(Role::StructSize).unwrap_or(0)).map_err(|_| Errno::E2BIG)?;
+        if size > STRUCT_MAX {
+            return Err(Errno::E2BIG);
+        }
+        if size < least {
+            return Err(Errno::EINVAL);
+        }
+        memory::bytes(self.caller, address, size)
+    }
+
+    fn attribute(&self) -> Result<Change, Errno> {
+        let address = self.get(Role::AttrName).ok_or(Errno::ENOSYS)?;
+        let (value, size, flags) = match self.get(Role::AttrArgs) {
+            Some(args) => self.attr_args(args)?,
+            None => (
+                self.get(Role::AttrValue).unwrap_or(0),
+                self.get(Role::AttrSize).unwrap_or(0),
+                low(self.get(Role::AttrFlags).unwrap_or(0)),
+            ),
+        };
+        let sets = self
+            .roles
+            .iter()
+            .any(|role| matches!(role, Role::AttrValue | Role::AttrArgs));
+        if sets && flags & !(libc::XATTR_CREATE | libc::XATTR_REPLACE).cast_unsigned() != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let name = memory::string(self.caller, address, ATTR_NAME_MAX, Errno::ERANGE)?;
+        if name.is_empty() {
+            return Err(Errno::ERANGE);
+        }
+        if !sets {
+            return Ok(Change::RemoveAttr(name));
+        }
+        if size > ATTR_SIZE_MAX {
+            return Err(Errno::E2BIG);
+        }
+        let size = usize::try_from(size).map_err(|_| Errno::E2BIG)?;
+        let value = if size == 0 {
+            Vec::new()
+        } else {
+            memory::bytes(self.caller, value, size)?
+        };
+        Ok(Change::SetAttr { name, value, flags })
+    }
+
+    /// `struct xattr_args`: value u64, size u32, flags u32. What a later kernel
+    /// may append must be zero here.
+    fn attr_args(&self, address: u64) -> Result<(u64, u64, u32), Errno> {
+        let args = self.sized(address, ATTR_ARGS_SIZE)?;
+        if args[ATTR_ARGS_SIZE..].iter().any(|byte| *byte != 0) {
+            return Err(Errno::E2BIG);
+        }
+        let (value, rest) = args.split_first_chunk::<8>().ok_or(Errno::EINVAL)?;
+        let (size, rest) = rest.split_first_chunk::<4>().ok_or(Errno::EINVAL)?;
+        let (flags, _) = rest.split_first_chunk::<4>().ok_or(Errno::EINVAL)?;
+        Ok((
+            u64::from_ne_bytes(*value),
+            u32::from_ne_bytes(*size).into(),
+            u32::from_ne_bytes(*flags),
+        ))
+    }
+
+    fn times(&self) -> Result<Change, Errno> {
+        let forms = [Role::TimeSpecs, Role::TimeVals, Role::UtimBuf];
+        let found = forms.into_iter().find_map(|role| Some((role, self.get(role)?)));
+        let (role, address) = found.ok_or(Errno::ENOSYS)?;
+        if address == 0 {
+            return Ok(Change::Times(None));
+        }
+        let seconds = |seconds: i64| TimeSpec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        };
+        match role {
+            Role::UtimBuf => {
+                let [accessed, modified] = self.pair(address)?;
+                Ok(Change::Times(Some([seconds(accessed), seconds(modified)])))
+            }
+            Role::TimeVals => {
+                let [a, b, c, d] = self.quad(address)?;
+                // As do_futimesat.
+                if ![b, d].iter().all(|micros| (0..1_000_000).contains(micros)) {
+                    return Err(Errno::EINVAL);
+                }
+                let time = |tv_sec, micros: i64| TimeSpec {
+                    tv_sec,
+                    tv_nsec: micros * 1000,
+                };
+                Ok(Change::Times(Some([time(a, b), time(c, d)])))
+            }
+            _ => {
+                let [a, b, c, d] = self.quad(address)?;
+                if b == libc::UTIME_OMIT && d == libc::UTIME_OMIT {
+                    return Ok(Change::Nothing);
+                }
+                let time = |tv_sec, tv_nsec| TimeSpec { tv_sec, tv_nsec };
+                Ok(Change::Times(Some([time(a, b), time(c, d)])))
+            }
+        }
+    }
+
+    fn pair(&self, address: u64) -> Result<[i64; 2], Errno> {
+        let bytes: [u8; 16] = memory::array(self.caller, address)?;
+        let (first, second) = bytes.split_at(8);
+        Ok([long(first), long(second)])
+    }
+
+    fn quad(&self, address: u64) -> Result<[i64; 4], Errno> {
+        let bytes: [u8; 32] = memory::array(self.caller, address)?;
+        Ok([
+            long(&bytes[..8]),
+            long(&bytes[8..16]),
+            long(&bytes[16..24]),
+            long(&bytes[24..]),
+        ])
+    }
+}
+
+fn long(bytes: &[u8]) -> i64 {
+    let mut array = [0; 8];
+    array.copy_from_slice(bytes);
+    i64::from_ne_bytes(array)
+}

@@ -1,0 +1,97 @@
+//! What can go wrong on the command line, and the hints that go with it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use crate::launch::LaunchError;
+use crate::policy::PolicyError;
+use crate::policy::profile::ProfileError;
+
+/// An error that ends the command.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The current directory is gone or unreadable.
+    #[error("the current directory cannot be used")]
+    CurrentDirectory(#[source] io::Error),
+    /// Neither `HOME` nor the password database names a home.
+    #[error("no home directory: HOME is not set to an absolute path")]
+    NoHome,
+    /// The home directory cannot be resolved.
+    #[error("the home directory {} cannot be used", .0.display())]
+    Home(PathBuf, #[source] io::Error),
+    /// The workspace does not exist or cannot be reached.
+    #[error("the workspace {} cannot be used", .0.display())]
+    Workspace(PathBuf, #[source] io::Error),
+    /// The workspace is a file.
+    #[error("the workspace {} is not a directory", .0.display())]
+    WorkspaceNotDirectory(PathBuf),
+    /// `/` or the home directory, which nobody named.
+    #[error("the workspace would be {}, which is too much to open unasked", .0.display())]
+    WorkspaceTooWide(PathBuf),
+    /// `--allow` is not `ACCESS=PATH`.
+    #[error("--allow {}: expected ACCESS=PATH, with ACCESS one of scratch, tracked, read, hidden", .0.display())]
+    BadAllow(OsString),
+    /// A path that a rule cannot be written for.
+    #[error("--allow: the path {} is not UTF-8, and a rule must be", .0.display())]
+    NotUtf8(PathBuf),
+    /// No profile of this name.
+    #[error("no profile named `{0}`")]
+    UnknownProfile(String),
+    /// A profile's file cannot be read.
+    #[error("the profile {} cannot be read", .0.display())]
+    ProfileUnreadable(PathBuf, #[source] io::Error),
+    /// A profile's file is a directory, a device or a FIFO.
+    #[error("the profile {} is not a regular file", .0.display())]
+    ProfileNotFile(PathBuf),
+    /// A profile's file belongs to somebody else.
+    #[error("the profile {} belongs to user {}, who could change it", .0.display(), .1)]
+    ProfileOwner(PathBuf, u32),
+    /// A profile's file can be changed by others.
+    #[error("the profile {} can be changed by others (mode {:04o})", .0.display(), .1)]
+    ProfileWritable(PathBuf, u32),
+    /// A profile is not as it should be.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The profiles do not make a policy.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// `why` was given an unknown verb.
+    #[error("unknown verb `{0}`: expected read, execute, create, modify or remove")]
+    UnknownVerb(String),
+    /// The jail could not be built, or the command not started.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// Something could not be written to standard output.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// A value could not be written as JSON.
+    #[error("cannot write JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl CliError {
+    /// What the person can do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            CliError::WorkspaceTooWide(_) => {
+                Some("change to the directory to work in, or name it with --workspace")
+            }
+            CliError::UnknownProfile(_) => {
+                Some("`stockade profile list` lists them; a file's name needs a `/` or ends in .yaml")
+            }
+            CliError::ProfileWritable(..) => Some("chmod go-w takes that away"),
+            CliError::ProfileOwner(..) => Some("copy it to a file of your own"),
+            CliError::Launch(error) => error.hint(),
+            _ => None,
+        }
+    }
+
+    /// The exit status: 126 and 127 as a shell gives them, else 125.
+    pub fn status(&self) -> u8 {
+        match self {
+            CliError::Launch(error) => error.status(),
+            _ => 125,
+        }
+    }
+}

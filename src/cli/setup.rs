@@ -1,0 +1,225 @@
+//! From the command line as typed to a resolved policy: where the workspace
+//! is, which profile files hold, and what they come to.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::args::JailArgs;
+use super::error::CliError;
+use super::profiles;
+use crate::launch::facts::FileSystem;
+use crate::policy::plan::{self, Mode, Plan};
+use crate::policy::profile::RuleSpec;
+use crate::policy::{self, Access, LayerKind, LayerSource, Origin, Places, Policy, vars};
+
+/// Where machine policy lies; it must belong to root.
+pub(super) const MACHINE_POLICY: &str = "/etc/stockade/policy.yaml";
+/// The repository's own file, which can only tighten.
+pub(super) const REPOSITORY_POLICY: &str = ".stockade.yaml";
+
+/// The mode that was asked for.
+pub(super) fn mode(args: &JailArgs) -> Mode {
+    if args.static_mode {
+        Mode::Static
+    } else {
+        Mode::Brokered
+    }
+}
+
+/// Compiles the plan of the jail that the arguments describe.
+pub(super) fn plan(args: &JailArgs) -> Result<Plan, CliError> {
+    Ok(plan::compile(policy(args)?, mode(args), &FileSystem))
+}
+
+/// Resolves the policy of the jail that the arguments describe.
+pub(super) fn policy(args: &JailArgs) -> Result<Policy, CliError> {
+    let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
+    let home = home()?;
+    let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
+    let layers = layers(args, &current, &workspace, &home)?;
+    let places = Places {
+        workspace,
+        home,
+        tmpdir: private_tmpdir(),
+    };
+    Ok(policy::resolve(&layers, &places, &FileSystem)?)
+}
+
+/// Machine policy, the user's profile with the flags, the repository's file,
+/// and what Stockade always keeps to itself.
+fn layers(
+    args: &JailArgs,
+    current: &Path,
+    workspace: &Path,
+    home: &Path,
+) -> Result<Vec<LayerSource>, CliError> {
+    let mut layers = vec![own_files(home)];
+    let machine = Path::new(MACHINE_POLICY);
+    if machine
+        .try_exists()
+        .map_err(|error| CliError::ProfileUnreadable(machine.into(), error))?
+    {
+        layers.push(LayerSource {
+            kind: LayerKind::Machine,
+            profiles: profiles::load_machine(machine)?,
+            extra: Vec::new(),
+        });
+    }
+    layers.push(LayerSource {
+        kind: LayerKind::User,
+        profiles: profiles::load(&args.profile)?,
+        extra: args
+            .allow
+            .iter()
+            .map(|text| allow_rule(text, current))
+            .collect::<Result<_, _>>()?,
+    });
+    let repository = workspace.join(REPOSITORY_POLICY);
+    if repository.symlink_metadata().is_ok() {
+        layers.push(LayerSource {
+            kind: LayerKind::Repository,
+            profiles: profiles::load_repository(&repository)?,
+            extra: Vec::new(),
+        });
+    }
+    Ok(layers)
+}
+
+/// Stockade's records are hidden and its settings never writable, whatever a
+/// profile says: who could change them could loosen the next run.
+fn own_files(home: &Path) -> LayerSource {
+    let rule = |access, path: PathBuf, why: &str| RuleSpec {
+        access,
+        paths: vec![vars::escape(&path)],
+        why: why.into(),
+        is_final: false,
+        origin: Origin {
+            source: "stockade itself".into(),
+            line: 0,
+        },
+    };
+    LayerSource {
+        kind: LayerKind::Machine,
+        profiles: Vec::new(),
+        extra: vec![
+            rule(Access::HIDDEN, state_dir(home), "records of every session"),
+            rule(
+                Access::READ,
+                config_dir(home),
+                "settings that loosen or tighten the next run",
+            ),
+            rule(Access::READ, "/etc/stockade".into(), "the machine's policy"),
+        ],
+    }
+}
+
+/// `$XDG_STATE_HOME/stockade`.
+pub(super) fn state_dir(home: &Path) -> PathBuf {
+    xdg("XDG_STATE_HOME", home, ".local/state")
+}
+
+/// `$XDG_CONFIG_HOME/stockade`.
+pub(super) fn config_dir(home: &Path) -> PathBuf {
+    xdg("XDG_CONFIG_HOME", home, ".config")
+}
+
+/// XDG base directories count only when absolute (XDG Base Directory Specification).
+fn xdg(variable: &str, home: &Path, fallback: &str) -> PathBuf {
+    let base = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let path = base.unwrap_or_else(|| home.join(fallback)).join("stockade");
+    real_as_far_as_it_exists(&path)
+}
+
+/// The user's home directory, real.
+pub(super) fn home() -> Result<PathBuf, CliError> {
+    let home = std::env::home_dir()
+        .filter(|path| path.is_absolute())
+        .ok_or(CliError::NoHome)?;
+    home.canonicalize().map_err(|error| CliError::Home(home, error))
+}
+
+fn workspace(named: Option<&Path>, current: &Path, home: &Path) -> Result<PathBuf, CliError> {
+    if let Some(named) = named {
+        let real = named
+            .canonicalize()
+            .map_err(|error| CliError::Workspace(named.into(), error))?;
+        if !real.is_dir() {
+            return Err(CliError::WorkspaceNotDirectory(named.into()));
+        }
+        return Ok(real);
+    }
+    let current = current.canonicalize().map_err(CliError::CurrentDirectory)?;
+    let root = current
+        .ancestors()
+        .find(|path| path.join(".git").symlink_metadata().is_ok());
+    let workspace = root.unwrap_or(&current).to_path_buf();
+    if workspace == Path::new("/") || workspace == home {
+        return Err(CliError::WorkspaceTooWide(workspace));
+    }
+    Ok(workspace)
+}
+
+/// A name nobody can guess; the launcher makes it with mode 0700 and fails if
+/// it exists.
+fn private_tmpdir() -> PathBuf {
+    let name = format!("stockade-{}-{:016x}", nix::unistd::getuid(), random());
+    let base = std::env::temp_dir();
+    let base = base.canonicalize().unwrap_or(base);
+    base.join(name)
+}
+
+/// 64 random bits, from the keys that the standard library draws for its hash tables.
+pub(super) fn random() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}
+
+/// `ACCESS=PATH` as a rule. The person typed this path, so a symbolic link in
+/// it is followed now.
+fn allow_rule(text: &OsStr, current: &Path) -> Result<RuleSpec, CliError> {
+    let bad = || CliError::BadAllow(text.to_os_string());
+    let bytes = text.as_bytes();
+    let split = bytes.iter().position(|byte| *byte == b'=').ok_or_else(bad)?;
+    let (access, path) = (&bytes[..split], OsStr::from_bytes(&bytes[split + 1..]));
+    let access = std::str::from_utf8(access)
+        .ok()
+        .and_then(Access::by_name)
+        .ok_or_else(bad)?;
+    if path.is_empty() {
+        return Err(bad());
+    }
+    if path.to_str().is_none() {
+        return Err(CliError::NotUtf8(path.into()));
+    }
+    Ok(RuleSpec {
+        access,
+        paths: vec![vars::escape(&real_as_far_as_it_exists(&current.join(path)))],
+        why: "named on the command line".into(),
+        is_final: false,
+        origin: Origin {
+            source: "command line".into(),
+            line: 0,
+        },
+    })
+}
+
+/// The real path of the longest part that exists, and the rest as written.
+pub(super) fn real_as_far_as_it_exists(path: &Path) -> PathBuf {
+    let mut missing: Vec<OsString> = Vec::new();
+    let mut present = path.to_path_buf();
+    loop {
+        if let Ok(real) = present.canonicalize() {
+            return missing.iter().rev().fold(real, |path, name| path.join(name));
+        }
+        match (present.parent().map(Path::to_path_buf), present.file_name()) {
+            (Some(parent), Some(name)) => {
+                missing.push(name.to_os_string());
+                present = parent;
+            }
+            _ => return path.to_path_buf(),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The child's steps, from `fork` to `execve`, in the only order that works:
+//! what needs a right comes before that right is given up.
+
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use caps::{CapSet, Capability};
+use nix::sys::prctl;
+use nix::sys::resource::Resource;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, execve, getppid, getuid};
+
+use super::handshake::{End, Message};
+use crate::landlock::Prepared;
+use crate::policy::Limits;
+use crate::seccomp::Programs;
+use crate::sys::{self, Errno, SysError, process};
+
+/// Everything the child needs, made ready by the parent.
+pub(super) struct Child {
+    pub(super) parent: Pid,
+    pub(super) socket: End,
+    pub(super) limits: Limits,
+    pub(super) ruleset: Prepared,
+    pub(super) programs: Programs,
+    pub(super) argv: Vec<CString>,
+    pub(super) environment: Vec<CString>,
+    /// Where to look for the command, in order.
+    pub(super) candidates: Vec<CString>,
+}
+
+impl Child {
+    /// Restricts this process and becomes the command.
+    pub(super) fn run(self) -> ! {
+        let Child {
+            parent,
+            socket,
+            limits,
+            ruleset,
+            programs,
+            argv,
+            environment,
+            candidates,
+        } = self;
+        let failure = match restrict(parent, &limits, ruleset, &programs) {
+            Err(failure) => failure,
+            Ok(listener) => match start(&socket, listener) {
+                Err(error) => Message::Failed(error.to_string()),
+                Ok(()) => Message::Exec(execute(&candidates, &argv, &environment)),
+            },
+        };
+        // If the parent is gone there is nobody to tell.
+        let _ = socket.send(&failure);
+        process::exit_now(125)
+    }
+}
+
+fn restrict(
+    parent: Pid,
+    limits: &Limits,
+    ruleset: Prepared,
+    programs: &Programs,
+) -> Result<Option<std::os::fd::OwnedFd>, Message> {
+    let failed = |error: &dyn std::fmt::Display| Message::Failed(error.to_string());
+    let system = |call: &'static str| move |errno| Message::Failed(SysError::new(call, errno).to_string());
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(system("prctl(PR_SET_PDEATHSIG)"))?;
+    if getppid() != parent {
+        return Err(Message::Failed("the launcher is gone".into()));
+    }
+    // Rust programs start with SIGPIPE ignored, which the command must not inherit.
+    process::default_signal(Signal::SIGPIPE).map_err(system("sigaction(SIGPIPE)"))?;
+    set_limits(limits).map_err(|error| failed(&error))?;
+    process::close_on_exec_above_2().map_err(|error| failed(&error))?;
+    prctl::set_no_new_privs().map_err(system("prctl(PR_SET_NO_NEW_PRIVS)"))?;
+    drop_capabilities().map_err(Message::Capabilities)?;
+    ruleset.apply().map_err(|error| Message::Failed(chain(&error)))?;
+    for program in &programs.plain {
+        sys::seccomp::install(program).map_err(|error| failed(&error))?;
+    }
+    let Some(program) = &programs.notify else {
+        return Ok(None);
+    };
+    match sys::seccomp::install_with_listener(program) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(SysError {
+            errno: Errno::EBUSY, ..
+        }) => Err(Message::ListenerTaken),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+fn start(socket: &End, listener: Option<std::os::fd::OwnedFd>) -> Result<(), SysError> {
+    socket.send(&Message::Ready(listener))?;
+    match socket.receive()? {
+        Message::Go => Ok(()),
+        _ => Err(SysError::new("waiting for the launcher", Errno::EPIPE)),
+    }
+}
+
+fn set_limits(limits: &Limits) -> Result<(), SysError> {
+    let all = [
+        (limits.processes, Resource::RLIMIT_NPROC, "RLIMIT_NPROC"),
+        (limits.open_files, Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE"),
+        (limits.memory, Resource::RLIMIT_AS, "RLIMIT_AS"),
+        (limits.file_size, Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE"),
+        (limits.cpu_seconds, Resource::RLIMIT_CPU, "RLIMIT_CPU"),
+        (limits.core, Resource::RLIMIT_CORE, "RLIMIT_CORE"),
+    ];
+    for (value, resource, name) in all {
+        if let Some(value) = value {
+            process::set_limit(resource, value)
+                .map_err(|errno| SysError::new(format!("setrlimit({name}, {value})"), errno))?;
+        }
+    }
+    Ok(())
+}
+
+/// Empties all five sets. The bounding set comes first, since shrinking it
+/// needs a capability; a user who has none cannot shrink it and need not.
+pub(super) fn drop_capabilities() -> Result<(), String> {
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
+        caps::clear(None, CapSet::Bounding).map_err(|error| format!("bounding set: {error}"))?;
+    }
+    let sets = [
+        CapSet::Ambient,
+        CapSet::Effective,
+        CapSet::Permitted,
+        CapSet::Inheritable,
+    ];
+    for set in sets {
+        caps::clear(None, set).map_err(|error| format!("{set:?}: {error}"))?;
+    }
+    let is_empty = |set| caps::read(None, set).is_ok_and(|capabilities| capabilities.is_empty());
+    if let Some(set) = sets.into_iter().find(|set| !is_empty(*set)) {
+        return Err(format!("{set:?} is not empty afterwards"));
+    }
+    // With uid 0 an execve would fill the sets again from the bounding set.
+    if getuid().is_root() && !is_empty(CapSet::Bounding) {
+        return Err("the bounding set cannot be emptied without CAP_SETPCAP".into());
+    }
+    Ok(())
+}
+
+/// Where `execvp(3)` would look for a command.
+pub(super) fn candidates(command: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
+    const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+    let c_string = |path: &OsStr| CString::new(path.as_bytes()).ok();
+    if command.is_empty() || command.as_bytes().contains(&b'/') {
+        return c_string(command).into_iter().collect();
+    }
+    let dirs = std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH)));
+    let here = Path::new(".");
+    let dirs = dirs.map(|dir| {
+        if dir.as_os_str().is_empty() {
+            here.to_path_buf()
+        } else {
+            dir
+        }
+    });
+    dirs.filter_map(|dir| c_string(dir.join(command).as_os_str()))
+        .collect()
+}
+
+/// Tries the candidates as `execvp(3)` does; the error that says most.
+fn execute(candidates: &[CString], argv: &[CString], environment: &[CString]) -> Errno {
+    let mut denied = false;
+    for path in candidates {
+        let Err(errno) = execve(path, argv, environment);
+        match errno {
+            Errno::EACCES => denied = true,
+            Errno::ENOENT | Errno::ENOTDIR => {}
+            Errno::ENOEXEC => return run_as_script(path, argv, environment),
+            other => return other,
+        }
+    }
+    if denied { Errno::EACCES } else { Errno::ENOENT }
+}
+
+/// A text file without `#!` is a shell script, as in `execvp(3)`.
+fn run_as_script(path: &CString, argv: &[CString], environment: &[CString]) -> Errno {
+    let shell = c"/bin/sh".to_owned();
+    let rest = argv.iter().skip(1).cloned();
+    let script: Vec<CString> = [shell.clone(), path.clone()].into_iter().chain(rest).collect();
+    let Err(errno) = execve(&shell, &script, environment);
+    errno
+}

@@ -1,0 +1,115 @@
+//! The parent's steps while the command runs: following its stops, passing
+//! signals on, and leaving nothing alive.
+
+use std::fs;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid};
+
+use crate::sys::{SysError, process};
+
+/// Signals that the terminal sends to the whole foreground group: the command
+/// gets them itself and decides, and this process goes by what it does.
+const OF_THE_TERMINAL: [Signal; 5] = [
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+];
+/// Signals that are meant for the command when they are sent to this process.
+const PASSED_ON: [Signal; 4] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR2, Signal::SIGALRM];
+
+/// Lets the command decide about signals.
+pub(super) fn leave_signals_to(command: Pid) -> Result<(), SysError> {
+    for signal in OF_THE_TERMINAL {
+        process::ignore_signal(signal)
+            .map_err(|errno| SysError::new(format!("sigaction({signal})"), errno))?;
+    }
+    for signal in PASSED_ON {
+        process::pass_on(signal, command)
+            .map_err(|errno| SysError::new(format!("sigaction({signal})"), errno))?;
+    }
+    Ok(())
+}
+
+/// Waits for the command to end and gives its status as a shell would.
+pub(super) fn wait(command: Pid) -> Result<u8, SysError> {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WUNTRACED)) {
+            Ok(WaitStatus::Exited(pid, status)) if pid == command => {
+                process::stop_passing_on();
+                return Ok(u8::try_from(status & 0xff).unwrap_or(u8::MAX));
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == command => {
+                process::stop_passing_on();
+                return Ok(of_signal(signal));
+            }
+            Ok(WaitStatus::Stopped(pid, _)) if pid == command => stop_with(command),
+            // Orphans of the jail.
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(SysError::new("waitpid(-1)", errno)),
+        }
+    }
+}
+
+fn of_signal(signal: Signal) -> u8 {
+    u8::try_from(128 + signal as i32).unwrap_or(u8::MAX)
+}
+
+/// The command stopped: this process stops too, so that the shell notices, and
+/// when it is continued so is the command.
+fn stop_with(command: Pid) {
+    // Neither can fail: both processes are this user's and exist.
+    let _ = raise(Signal::SIGSTOP);
+    let _ = kill(command, Signal::SIGCONT);
+}
+
+/// Kills what is left of the jail. Orphans become children of this process,
+/// which is a subreaper, so there is an end to it.
+pub(super) fn kill_the_rest() {
+    loop {
+        for child in children() {
+            // ESRCH: it was reaped meanwhile.
+            let _ = kill(child, Signal::SIGKILL);
+        }
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(Errno::ECHILD) => return,
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(std::time::Duration::from_micros(200)),
+            _ => {}
+        }
+    }
+}
+
+/// The children of this process, as far as the kernel tells.
+fn children() -> Vec<Pid> {
+    let mut pids = Vec::new();
+    let mut listed = false;
+    for task in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        if let Ok(text) = fs::read_to_string(task.path().join("children")) {
+            listed = true;
+            pids.extend(
+                text.split_whitespace()
+                    .filter_map(|pid| pid.parse().ok())
+                    .map(Pid::from_raw),
+            );
+        }
+    }
+    if listed { pids } else { children_by_parent() }
+}
+
+/// For kernels without `/proc/PID/task/TID/children`: everybody is asked for
+/// their parent (field 4 of `/proc/PID/stat`, behind the name in brackets).
+fn children_by_parent() -> Vec<Pid> {
+    let me = getpid().to_string();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let mine = pids.filter(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&me))
+    });
+    mine.map(Pid::from_raw).collect()
+}

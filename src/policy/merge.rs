@@ -1,0 +1,398 @@
+//! `extends`, layers, and symbolic links: from profiles to one [`Policy`].
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use super::facts::{Facts, Kind};
+use super::profile::{Profile, ProfileError, RuleSpec, SettingsSpec, Size};
+use super::rules::{Force, Layer, Pattern, Policy, Rule};
+use super::vars::{self, VarError};
+use super::{
+    Access, Effect, EnvRules, GitMode, LayerKind, Limits, Note, Origin, Places, Settings, SyscallRules, git,
+};
+
+/// As the kernel (`path_resolution(7)`).
+const MOST_LINKS: usize = 40;
+
+/// Profiles that make no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A variable that cannot be expanded.
+    #[error("{origin}: `{text}`: {source}")]
+    Variable {
+        /// Where.
+        origin: Origin,
+        /// The text as written.
+        text: String,
+        /// What is wrong with it.
+        source: VarError,
+    },
+    /// A pattern that is no pattern.
+    #[error("{origin}: bad pattern `{pattern}`: {source}")]
+    Pattern {
+        /// The rule.
+        origin: Origin,
+        /// The pattern as written.
+        pattern: String,
+        /// What is wrong with it.
+        source: globset::Error,
+    },
+}
+
+/// One source of authority, as written.
+#[derive(Debug, Clone)]
+pub struct LayerSource {
+    /// Whose it is.
+    pub kind: LayerKind,
+    /// Its profiles, parents first (see [`linearise`]).
+    pub profiles: Vec<Profile>,
+    /// Rules that a person named for this run, or that Stockade brings itself.
+    pub extra: Vec<RuleSpec>,
+}
+
+/// A profile and everything it extends, parents first, each once.
+pub fn linearise(
+    root: Profile,
+    lookup: &mut dyn FnMut(&str, &Origin) -> Result<Profile, ProfileError>,
+) -> Result<Vec<Profile>, ProfileError> {
+    let mut done = Vec::new();
+    add_with_parents(root, lookup, &mut Vec::new(), &mut done)?;
+    Ok(done)
+}
+
+fn add_with_parents(
+    profile: Profile,
+    lookup: &mut dyn FnMut(&str, &Origin) -> Result<Profile, ProfileError>,
+    path: &mut Vec<String>,
+    done: &mut Vec<Profile>,
+) -> Result<(), ProfileError> {
+    let source = profile.origin.source.clone();
+    if let Some(start) = path.iter().position(|seen| *seen == source) {
+        let cycle = path[start..].iter().cloned().chain([source]).collect();
+        return Err(ProfileError::Cycle {
+            origin: profile.origin,
+            cycle,
+        });
+    }
+    if done.iter().any(|known| known.origin.source == source) {
+        return Ok(());
+    }
+    path.push(source);
+    for parent in &profile.extends {
+        add_with_parents(lookup(parent, &profile.origin)?, lookup, path, done)?;
+    }
+    path.pop();
+    done.push(profile);
+    Ok(())
+}
+
+/// Resolves the layers to a policy.
+pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> Result<Policy, PolicyError> {
+    let mut notes = Vec::new();
+    let mut layers = Vec::with_capacity(sources.len());
+    for source in sources {
+        let mut rules = rules_of(source, places)?;
+        if source.kind == LayerKind::User {
+            rules.extend(git::protection(places, facts, &mut notes));
+        }
+        let default = match source.kind {
+            LayerKind::User => Access::HIDDEN,
+            LayerKind::Machine | LayerKind::Repository => Access::SCRATCH,
+        };
+        let layer = Layer::new(source.kind, default, rules);
+        layers.push(follow_links(layer, places, facts, &mut notes));
+    }
+    let settings = settings(sources, places, &mut notes)?;
+    Ok(Policy {
+        places: places.clone(),
+        layers,
+        settings,
+        notes,
+    })
+}
+
+fn rules_of(source: &LayerSource, places: &Places) -> Result<Vec<Rule>, PolicyError> {
+    let mut rules = Vec::new();
+    let of_profiles = source
+        .profiles
+        .iter()
+        .flat_map(|profile| &profile.rules)
+        .map(|rule| {
+            let force = if rule.is_final {
+                Force::Final
+            } else {
+                Force::Normal
+            };
+            (rule, force)
+        });
+    let all = of_profiles.chain(source.extra.iter().map(|rule| (rule, Force::CommandLine)));
+    for (spec, force) in all {
+        for text in &spec.paths {
+            rules.push(rule(spec, text, force, places)?);
+        }
+    }
+    Ok(rules)
+}
+
+fn rule(spec: &RuleSpec, text: &str, force: Force, places: &Places) -> Result<Rule, PolicyError> {
+    let expanded = vars::expand_pattern(text, places).map_err(|source| PolicyError::Variable {
+        origin: spec.origin.clone(),
+        text: text.into(),
+        source,
+    })?;
+    let pattern = Pattern::parse(&expanded).map_err(|source| PolicyError::Pattern {
+        origin: spec.origin.clone(),
+        pattern: text.into(),
+        source,
+    })?;
+    Ok(Rule {
+        pattern,
+        access: spec.access,
+        why: spec.why.clone(),
+        force,
+        origin: spec.origin.clone(),
+    })
+}
+
+/// Rules whose literal prefix goes through a symbolic link hold for the real
+/// path as well, unless the link lies in the workspace or the jail could
+/// replace it: then it could point the rule anywhere.
+fn follow_links(layer: Layer, places: &Places, facts: &dyn Facts, notes: &mut Vec<Note>) -> Layer {
+    let mut links = Links {
+        facts,
+        places,
+        seen: BTreeMap::new(),
+    };
+    let mut aliases = BTreeMap::new();
+    for (index, rule) in layer.rules.iter().enumerate() {
+        match links.real(&rule.pattern.literal_prefix().0, &layer) {
+            Resolved::Same => {}
+            Resolved::Real(path) => {
+                aliases.insert(index, path);
+            }
+            Resolved::Refused(link) => notes.push(Note {
+                origin: rule.origin.clone(),
+                text: format!(
+                    "{}: the symbolic link {} is not followed, since it can be replaced from inside",
+                    rule.pattern,
+                    super::rules::printable(&link)
+                ),
+            }),
+        }
+    }
+    if aliases.is_empty() {
+        return layer;
+    }
+    let mut rules = Vec::with_capacity(layer.rules.len() + aliases.len());
+    for (index, rule) in layer.rules.iter().enumerate() {
+        rules.push(rule.clone());
+        if let Some(real) = aliases.get(&index) {
+            rules.push(Rule {
+                pattern: rule.pattern.with_prefix(real),
+                ..rule.clone()
+            });
+        }
+    }
+    Layer::new(layer.kind, layer.default, rules)
+}
+
+/// Symbolic links on the way to a path.
+struct Links<'a> {
+    facts: &'a dyn Facts,
+    places: &'a Places,
+    seen: BTreeMap<PathBuf, Option<Kind>>,
+}
+
+enum Resolved {
+    /// There is no link in it.
+    Same,
+    /// The path that it means.
+    Real(PathBuf),
+    /// It goes through this link, which must not be followed.
+    Refused(PathBuf),
+}
+
+impl Links<'_> {
+    fn kind(&mut self, path: &Path) -> Option<Kind> {
+        match self.seen.get(path) {
+            Some(kind) => *kind,
+            None => {
+                let kind = self.facts.kind(path);
+                self.seen.insert(path.to_path_buf(), kind);
+                kind
+            }
+        }
+    }
+
+    fn real(&mut self, path: &Path, layer: &Layer) -> Resolved {
+        let mut real = PathBuf::from("/");
+        let mut rest: Vec<Component<'_>> = path.components().rev().collect();
+        let mut targets: Vec<PathBuf> = Vec::new();
+        let mut pending: Vec<std::ffi::OsString> = Vec::new();
+        loop {
+            let name = match pending.pop() {
+                Some(name) => name,
+                None => match rest.pop() {
+                    Some(Component::Normal(name)) => name.to_os_string(),
+                    Some(_) => continue,
+                    None => break,
+                },
+            };
+            if name == ".." {
+                real.pop();
+                continue;
+            }
+            real.push(&name);
+            match self.kind(&real) {
+                // Nothing exists beneath what does not exist: the rest stays as written.
+                None => {
+                    real.extend(pending.iter().rev());
+                    real.extend(rest.iter().rev());
+                    break;
+                }
+                Some(Kind::Dir | Kind::File) => {}
+                Some(Kind::Symlink) => {
+                    let Some(target) = self.facts.read_link(&real).filter(|_| targets.len() < MOST_LINKS)
+                    else {
+                        return Resolved::Refused(real);
+                    };
+                    if self.replaceable(&real, layer) {
+                        return Resolved::Refused(real);
+                    }
+                    if target.is_absolute() {
+                        real = "/".into();
+                    } else {
+                        real.pop();
+                    }
+                    pending.extend(target.components().rev().filter_map(|component| match component {
+                        Component::Normal(name) => Some(name.to_os_string()),
+                        Component::ParentDir => Some("..".into()),
+                        _ => None,
+                    }));
+                    targets.push(target);
+                }
+            }
+        }
+        if targets.is_empty() {
+            Resolved::Same
+        } else {
+            Resolved::Real(real)
+        }
+    }
+
+    /// Whether somebody in the jail may put another link in this one's place,
+    /// now or in an earlier session.
+    fn replaceable(&self, link: &Path, layer: &Layer) -> bool {
+        if link.starts_with(&self.places.workspace) {
+            return true;
+        }
+        let access = layer.access(link);
+        layer.kind == LayerKind::User && access.create.min(access.modify).min(access.remove) < Effect::Deny
+    }
+}
+
+fn settings(
+    sources: &[LayerSource],
+    places: &Places,
+    notes: &mut Vec<Note>,
+) -> Result<Settings, PolicyError> {
+    let mut settings = Settings::default();
+    for source in sources.iter().filter(|source| source.kind == LayerKind::User) {
+        source
+            .profiles
+            .iter()
+            .for_each(|profile| extend(&mut settings, &profile.settings));
+    }
+    for source in sources.iter().filter(|source| source.kind != LayerKind::User) {
+        source
+            .profiles
+            .iter()
+            .for_each(|profile| tighten(&mut settings, profile, notes));
+    }
+    if settings.git == GitMode::Commit {
+        notes.push(Note {
+            origin: Origin::default(),
+            text: "git: commit is not served yet and acts as protected".into(),
+        });
+    }
+    for (name, value) in &mut settings.env.set {
+        *value = vars::expand_value(value, places).map_err(|source| PolicyError::Variable {
+            origin: Origin {
+                source: format!("env: set: {name}"),
+                line: 0,
+            },
+            text: value.clone(),
+            source,
+        })?;
+    }
+    Ok(settings)
+}
+
+/// A child's settings over its parents': lists grow, single values are replaced.
+fn extend(settings: &mut Settings, spec: &SettingsSpec) {
+    let EnvRules {
+        inherit,
+        pass,
+        drop,
+        set,
+        ..
+    } = &mut settings.env;
+    *inherit = spec.env.inherit.unwrap_or(*inherit);
+    pass.extend(spec.env.pass.iter().cloned());
+    drop.extend(spec.env.drop.iter().cloned());
+    set.extend(spec.env.set.clone());
+    settings.network = spec.network.unwrap_or(settings.network);
+    settings.unix_sockets = spec.unix_sockets.unwrap_or(settings.unix_sockets);
+    settings.git = spec.git.unwrap_or(settings.git);
+    each_limit(&mut settings.limits, spec, |known, new| *known = new.or(*known));
+    settings
+        .syscalls
+        .allow
+        .extend(spec.syscalls.allow.iter().cloned());
+    settings.syscalls.deny.extend(spec.syscalls.deny.iter().cloned());
+}
+
+/// What a machine or a repository may say: only what is stricter counts.
+fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
+    let spec = &profile.settings;
+    settings.env.inherit &= spec.env.inherit.unwrap_or(true);
+    settings.env.drop_always.extend(spec.env.drop.iter().cloned());
+    settings.network = spec
+        .network
+        .map_or(settings.network, |network| network.min(settings.network));
+    settings.unix_sockets = spec.unix_sockets.map_or(settings.unix_sockets, |sockets| {
+        sockets.min(settings.unix_sockets)
+    });
+    settings.git = spec.git.map_or(settings.git, |git| git.min(settings.git));
+    each_limit(&mut settings.limits, spec, |known, new| {
+        *known = match (*known, new) {
+            (Some(known), Some(new)) => Some(known.min(new)),
+            (known, new) => known.or(new),
+        };
+    });
+    let SyscallRules { deny, .. } = &mut settings.syscalls;
+    deny.extend(spec.syscalls.deny.iter().cloned());
+    let loosening = [
+        ("env: pass", !spec.env.pass.is_empty()),
+        ("env: set", !spec.env.set.is_empty()),
+        ("syscalls: allow", !spec.syscalls.allow.is_empty()),
+    ];
+    for (key, _) in loosening.into_iter().filter(|(_, present)| *present) {
+        let text = format!("{key} is ignored: this file can only tighten");
+        notes.push(Note {
+            origin: profile.origin.clone(),
+            text,
+        });
+    }
+}
+
+fn each_limit(limits: &mut Limits, spec: &SettingsSpec, set: impl Fn(&mut Option<u64>, Option<u64>)) {
+    let spec = &spec.limits;
+    let value = |size: Option<Size>| size.map(|Size(number)| number);
+    set(&mut limits.processes, value(spec.processes));
+    set(&mut limits.open_files, value(spec.open_files));
+    set(&mut limits.memory, value(spec.memory));
+    set(&mut limits.file_size, value(spec.file_size));
+    set(&mut limits.cpu_seconds, value(spec.cpu_seconds));
+    set(&mut limits.core, value(spec.core));
+}

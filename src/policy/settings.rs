@@ -1,0 +1,111 @@
+//! What a policy says beside paths.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Network access of the jail, from strict to lenient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// No internet sockets at all.
+    #[default]
+    None,
+    /// As outside the jail.
+    Open,
+}
+
+/// Pathname and abstract Unix sockets, from strict to lenient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnixSockets {
+    /// Only what the jail itself made: stream and seqpacket socket pairs, and,
+    /// where the kernel's Landlock governs connecting (ABI 9), sockets in scratch.
+    #[default]
+    Own,
+    /// As outside the jail; the jail can then reach every service of the user.
+    Open,
+}
+
+/// What may happen in `.git` and what it points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GitMode {
+    /// Nothing may change.
+    #[default]
+    Protected,
+    /// Commits may be made. Until the broker serves them this acts as
+    /// [`GitMode::Protected`], and a note says so.
+    Commit,
+}
+
+/// Which environment variables reach the jail. Names may hold `*`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EnvRules {
+    /// Start from Stockade's own environment, else from an empty one.
+    pub inherit: bool,
+    /// Kept whatever `drop` says, and taken from Stockade's environment even
+    /// where `inherit` is off.
+    pub pass: Vec<String>,
+    /// Left out, unless `pass` names it.
+    pub drop: Vec<String>,
+    /// Left out whatever `pass` says: named by the machine or the repository.
+    pub drop_always: Vec<String>,
+    /// Set last. Values may use `${HOME}`, `${WORKSPACE}` and `${TMPDIR}`.
+    pub set: BTreeMap<String, String>,
+}
+
+impl Default for EnvRules {
+    fn default() -> EnvRules {
+        EnvRules {
+            inherit: true,
+            pass: Vec::new(),
+            drop: Vec::new(),
+            drop_always: Vec::new(),
+            set: BTreeMap::new(),
+        }
+    }
+}
+
+/// Resource limits, set with `setrlimit(2)`; none means as outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Limits {
+    /// Processes and threads of the user (`RLIMIT_NPROC`).
+    pub processes: Option<u64>,
+    /// Open descriptors of one process (`RLIMIT_NOFILE`).
+    pub open_files: Option<u64>,
+    /// Bytes of address space of one process (`RLIMIT_AS`).
+    pub memory: Option<u64>,
+    /// Bytes of the largest file (`RLIMIT_FSIZE`).
+    pub file_size: Option<u64>,
+    /// Seconds of processor time of one process (`RLIMIT_CPU`).
+    pub cpu_seconds: Option<u64>,
+    /// Bytes of a core dump (`RLIMIT_CORE`).
+    pub core: Option<u64>,
+}
+
+/// Exceptions to the table of system calls, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct SyscallRules {
+    /// Let through, of those that the table marks as opt-in.
+    pub allow: Vec<String>,
+    /// Refused on top of what the table refuses.
+    pub deny: Vec<String>,
+}
+
+/// Everything of a policy that is not about paths.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Settings {
+    /// The environment.
+    pub env: EnvRules,
+    /// The network.
+    pub network: Network,
+    /// Unix sockets.
+    pub unix_sockets: UnixSockets,
+    /// Resource limits.
+    pub limits: Limits,
+    /// System calls.
+    pub syscalls: SyscallRules,
+    /// What git may do.
+    pub git: GitMode,
+}

@@ -1,0 +1,198 @@
+//! Calls whose register arguments decide: the cases in which they fail.
+
+use libc::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX};
+
+use super::filter::Config;
+use super::table::Inspection;
+use crate::landlock::rights::{RESOLVE_UNIX, TRUNCATE};
+use crate::policy::{Network, UnixSockets};
+use crate::sys::Errno;
+
+/// A test of one argument. Only its low 32 bits count: all that is tested
+/// here is an `int` for the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Condition {
+    /// The argument's index.
+    pub argument: u8,
+    /// The test.
+    pub test: Test,
+}
+
+/// How an argument is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Test {
+    /// Equal.
+    Is(u32),
+    /// Not equal.
+    IsNot(u32),
+    /// Equal under a mask: mask, value.
+    Masked(u32, u32),
+}
+
+/// Fails with the error where all conditions hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// All of them.
+    pub conditions: Vec<Condition>,
+    /// What the caller gets.
+    pub errno: Errno,
+}
+
+fn is(argument: u8, value: u32) -> Condition {
+    Condition {
+        argument,
+        test: Test::Is(value),
+    }
+}
+
+fn is_not(argument: u8, value: u32) -> Condition {
+    Condition {
+        argument,
+        test: Test::IsNot(value),
+    }
+}
+
+fn masked(argument: u8, mask: u32, value: u32) -> Condition {
+    Condition {
+        argument,
+        test: Test::Masked(mask, value),
+    }
+}
+
+fn case(errno: Errno, conditions: impl Into<Vec<Condition>>) -> Case {
+    Case {
+        conditions: conditions.into(),
+        errno,
+    }
+}
+
+/// The cases in which an inspected call fails.
+pub fn cases(inspection: Inspection, config: &Config<'_>) -> Vec<Case> {
+    match inspection {
+        Inspection::Clone => clone(),
+        Inspection::Ioctl => ioctl(),
+        Inspection::Socket => socket(config),
+        Inspection::SocketPair => socket_pair(config),
+        Inspection::OnlyItself(argument) => vec![case(Errno::EPERM, [is_not(argument, 0)])],
+        Inspection::OnlyItselfAs(one_process) => {
+            vec![
+                case(Errno::EPERM, [is_not(0, one_process)]),
+                case(Errno::EPERM, [is_not(1, 0)]),
+            ]
+        }
+        Inspection::OpenFlags(argument) if config.abi < TRUNCATE => {
+            let truncating = libc::O_TRUNC.cast_unsigned();
+            let mask = truncating | libc::O_ACCMODE.cast_unsigned();
+            vec![case(Errno::EACCES, [masked(argument, mask, truncating)])]
+        }
+        Inspection::Truncation(errno) if config.abi < TRUNCATE => vec![case(errno, [])],
+        Inspection::OpenFlags(_) | Inspection::Truncation(_) => Vec::new(),
+    }
+}
+
+/// `CLONE_NEW*` of `<linux/sched.h>`. `CLONE_NEWTIME` shares its bit with the
+/// exit signal and exists for clone3 and unshare alone.
+const NEW_NAMESPACES: [u32; 7] = [
+    0x0002_0000,
+    0x0200_0000,
+    0x0400_0000,
+    0x0800_0000,
+    0x1000_0000,
+    0x2000_0000,
+    0x4000_0000,
+];
+
+fn clone() -> Vec<Case> {
+    NEW_NAMESPACES
+        .into_iter()
+        .map(|bit| case(Errno::EPERM, [masked(0, bit, bit)]))
+        .collect()
+}
+
+const TIOCSTI: u32 = 0x5412;
+const TIOCLINUX: u32 = 0x541c;
+/// Changes mode-like attributes on FAT file systems.
+const FAT_IOCTL_SET_ATTRIBUTES: u32 = 0x4004_7211;
+
+/// Families of ioctls on files, by their type byte, with the numbers that only
+/// ask, or that need a descriptor for writing, which Landlock governs.
+const FILE_IOCTLS: [(u32, &[u32]); 6] = [
+    // 'f': FS_IOC_GETFLAGS, FS_IOC_FIEMAP, FS_IOC_MEASURE_VERITY, FS_IOC_READ_VERITY_METADATA.
+    (0x66, &[0x8008_6601, 0xc020_660b, 0xc004_6686, 0xc028_6687]),
+    // 'v': FS_IOC_GETVERSION.
+    (0x76, &[0x8008_7601]),
+    // 'X': FS_IOC_FSGETXATTR, FS_IOC_RESVSP, RESVSP64, UNRESVSP, UNRESVSP64, ZERO_RANGE.
+    (
+        0x58,
+        &[
+            0x801c_581f,
+            0x4030_5828,
+            0x4030_582a,
+            0x4030_5829,
+            0x4030_582b,
+            0x4030_5839,
+        ],
+    ),
+    // btrfs: FICLONE, FICLONERANGE, FIDEDUPERANGE.
+    (0x94, &[0x4004_9409, 0x4020_940d, 0xc018_9436]),
+    // f2fs.
+    (0xf5, &[]),
+    // bcachefs.
+    (0xbc, &[]),
+];
+
+fn ioctl() -> Vec<Case> {
+    let mut cases: Vec<Case> = [TIOCSTI, TIOCLINUX, FAT_IOCTL_SET_ATTRIBUTES]
+        .into_iter()
+        .map(|number| case(Errno::EPERM, [is(1, number)]))
+        .collect();
+    for (family, harmless) in FILE_IOCTLS {
+        let mut conditions = vec![masked(1, 0xff00, family << 8)];
+        conditions.extend(harmless.iter().map(|number| is_not(1, *number)));
+        cases.push(case(Errno::EPERM, conditions));
+    }
+    cases
+}
+
+fn domain(family: libc::c_int) -> u32 {
+    family.cast_unsigned()
+}
+
+fn socket(config: &Config<'_>) -> Vec<Case> {
+    let known = [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK].map(|family| is_not(0, domain(family)));
+    let not_route = [
+        is(0, domain(AF_NETLINK)),
+        is_not(2, libc::NETLINK_ROUTE.cast_unsigned()),
+    ];
+    let mut cases = vec![
+        case(Errno::EAFNOSUPPORT, known),
+        case(Errno::EAFNOSUPPORT, not_route),
+    ];
+    if config.network == Network::None {
+        cases.push(case(Errno::EACCES, [is(0, domain(AF_INET))]));
+        cases.push(case(Errno::EACCES, [is(0, domain(AF_INET6))]));
+    }
+    if !unix_sockets_are_governed(config) {
+        cases.push(case(Errno::EACCES, [is(0, domain(AF_UNIX))]));
+    }
+    cases
+}
+
+/// A datagram socket of a pair can send to any address; the kernel takes raw
+/// ones for datagram sockets too.
+fn socket_pair(config: &Config<'_>) -> Vec<Case> {
+    const KIND: u32 = 0xf;
+    let mut cases = vec![case(Errno::EAFNOSUPPORT, [is_not(0, domain(AF_UNIX))])];
+    if !unix_sockets_are_governed(config) {
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            cases.push(case(Errno::EACCES, [masked(1, KIND, kind.cast_unsigned())]));
+        }
+    }
+    cases
+}
+
+/// Whether Landlock decides which Unix sockets can be reached, or the profile
+/// opened them all.
+fn unix_sockets_are_governed(config: &Config<'_>) -> bool {
+    config.unix_sockets == UnixSockets::Open || config.abi >= RESOLVE_UNIX
+}

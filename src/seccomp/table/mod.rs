@@ -1,0 +1,139 @@
+//! One row for every system call: how it is treated and why.
+//!
+//! The rows are grouped by subject into files, and inside by treatment. A call
+//! of the kernel headers that has no row fails a test; a number that has no
+//! row at run time gets `ENOSYS`.
+
+mod files;
+mod machine;
+mod memory;
+mod metadata;
+mod network;
+mod process;
+
+use crate::sys::Errno;
+
+/// How a system call is treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// Runs: it is harmless, or Landlock governs it.
+    Allow,
+    /// Fails.
+    Refuse(Errno),
+    /// Runs or fails by its arguments, as the filter can see them.
+    Inspect(Inspection),
+    /// Performed by the broker or refused; `Errno` in static mode.
+    Broker(&'static [Role], Errno),
+    /// Fails, unless a profile lets it through by name.
+    OptIn(Errno),
+    /// As if the kernel did not know it (`ENOSYS`), so that callers fall back.
+    Absent,
+}
+
+/// Calls whose register arguments decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inspection {
+    /// `clone`: no new namespaces.
+    Clone,
+    /// `ioctl`: no typing into the terminal, no changes to files behind Landlock's back.
+    Ioctl,
+    /// `socket`: only some families.
+    Socket,
+    /// `socketpair`: only kinds that cannot send to an address.
+    SocketPair,
+    /// The argument at this index names a process: only the caller itself (0).
+    OnlyItself(u8),
+    /// `setpriority`, `ioprio_set`: the first argument says what the second
+    /// names; only the caller itself. The value is what "one process" is called.
+    OnlyItselfAs(u32),
+    /// `open` and `openat` before Landlock knows truncation: the index of the flags.
+    OpenFlags(u8),
+    /// Runs where Landlock knows truncation, else fails with this.
+    Truncation(Errno),
+}
+
+/// What an argument of a brokered call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A directory's descriptor that a relative path starts from, or `AT_FDCWD`.
+    Dir,
+    /// A path whose last component is followed, unless a flag says otherwise.
+    Path,
+    /// A path whose last component is not followed.
+    LinkPath,
+    /// A descriptor that is the target itself.
+    Fd,
+    /// `AT_*` flags of those calls that follow the last component by default.
+    AtFlags,
+    /// A mode.
+    Mode,
+    /// A user id.
+    Owner,
+    /// A group id.
+    Group,
+    /// `struct utimbuf *`: whole seconds.
+    UtimBuf,
+    /// `struct timeval[2]`.
+    TimeVals,
+    /// `struct timespec[2]`.
+    TimeSpecs,
+    /// The name of an extended attribute.
+    AttrName,
+    /// Its value.
+    AttrValue,
+    /// The value's size in bytes.
+    AttrSize,
+    /// `XATTR_CREATE`, `XATTR_REPLACE`.
+    AttrFlags,
+    /// `struct xattr_args *`: value, size and flags.
+    AttrArgs,
+    /// The size of the struct in the argument before.
+    StructSize,
+    /// `struct file_attr *`.
+    FileAttr,
+}
+
+/// A system call and its treatment.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Its name in the kernel headers.
+    pub name: &'static str,
+    /// What happens to it.
+    pub treatment: Treatment,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Rows that share treatment and reason.
+struct Group {
+    treatment: Treatment,
+    why: &'static str,
+    names: &'static [&'static str],
+}
+
+const fn group(treatment: Treatment, why: &'static str, names: &'static [&'static str]) -> Group {
+    Group {
+        treatment,
+        why,
+        names,
+    }
+}
+
+/// All rows.
+pub fn rows() -> impl Iterator<Item = Row> {
+    let subjects: [&'static [Group]; 6] = [
+        files::GROUPS,
+        metadata::GROUPS,
+        process::GROUPS,
+        memory::GROUPS,
+        network::GROUPS,
+        machine::GROUPS,
+    ];
+    subjects.into_iter().flatten().flat_map(|group| {
+        group.names.iter().map(|name| Row {
+            name,
+            treatment: group.treatment,
+            why: group.why,
+        })
+    })
+}

@@ -1,0 +1,119 @@
+//! Processes: fork, descriptors of others, what is closed and what is inherited.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::unistd::{ForkResult, Pid};
+
+use super::{SysError, check};
+
+/// `fork(2)`. The caller must have one thread, so that the child may allocate.
+pub fn fork_single_threaded() -> Result<ForkResult, SysError> {
+    let threads = std::fs::read_dir("/proc/self/task").map(|entries| entries.count());
+    if threads.is_ok_and(|count| count != 1) {
+        return Err(SysError::new("fork() with more than one thread", Errno::EBUSY));
+    }
+    // SAFETY: there is one thread, so no lock is held by another.
+    unsafe { nix::unistd::fork() }.map_err(|errno| SysError::new("fork()", errno))
+}
+
+/// `_exit(2)`: ends the process without running what the parent registered.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// Marks every descriptor above 2 close-on-exec (`close_range(2)`, Linux 5.11).
+pub fn close_on_exec_above_2() -> Result<(), SysError> {
+    // SAFETY: no memory is read.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    let call = "close_range(3, ~0, CLOSE_RANGE_CLOEXEC)";
+    check(result)
+        .map(drop)
+        .map_err(|errno| SysError::new(call, errno))
+}
+
+/// Takes over a descriptor that a system call just made.
+pub(super) fn owned(result: libc::c_long) -> OwnedFd {
+    // A descriptor fits an int.
+    take(RawFd::try_from(result).unwrap_or(-1))
+}
+
+/// Takes over a descriptor that the kernel just handed to this process, and
+/// that nobody else knows.
+pub fn take(fd: RawFd) -> OwnedFd {
+    // SAFETY: the caller got the number from the kernel and keeps no copy.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Reads another process's memory, as far as it goes: how many bytes came.
+pub fn read_memory(pid: Pid, address: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
+    let remote = nix::sys::uio::RemoteIoVec {
+        base,
+        len: buffer.len(),
+    };
+    nix::sys::uio::process_vm_readv(pid, &mut [std::io::IoSliceMut::new(buffer)], &[remote])
+}
+
+/// Sets a resource limit to `value`, never above what the hard limit allows.
+pub fn set_limit(resource: nix::sys::resource::Resource, value: u64) -> Result<(), Errno> {
+    let (_, hard) = nix::sys::resource::getrlimit(resource)?;
+    let value = value.min(hard);
+    nix::sys::resource::setrlimit(resource, value, value)
+}
+
+/// Ignores a signal.
+pub fn ignore_signal(signal: Signal) -> Result<(), Errno> {
+    // SAFETY: no function of ours is installed.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) }.map(drop)
+}
+
+/// Gives a signal its default effect back.
+pub fn default_signal(signal: Signal) -> Result<(), Errno> {
+    // SAFETY: no function of ours is installed.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }.map(drop)
+}
+
+/// Whom [`pass_on`] passes signals to; 0 for nobody.
+static RECEIVER: AtomicI32 = AtomicI32::new(0);
+
+/// Sends a signal that this process gets on to another, which must be a child
+/// that was not waited for yet, or nobody any more.
+pub fn pass_on(signal: Signal, receiver: Pid) -> Result<(), Errno> {
+    extern "C" fn handler(signal: libc::c_int) {
+        let receiver = RECEIVER.load(Ordering::SeqCst);
+        if receiver > 0 {
+            // SAFETY: kill is async-signal-safe; errno is restored by no one
+            // here, but the call it interrupts fails with EINTR or not at all.
+            unsafe { libc::kill(receiver, signal) };
+        }
+    }
+    RECEIVER.store(receiver.as_raw(), Ordering::SeqCst);
+    let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler is async-signal-safe.
+    unsafe { sigaction(signal, &action) }.map(drop)
+}
+
+/// Nobody gets signals passed on any more: the receiver's number is free.
+pub fn stop_passing_on() {
+    RECEIVER.store(0, Ordering::SeqCst);
+}
+
+/// Makes a signal interrupt blocking calls of the thread that gets it, and
+/// nothing else.
+pub fn interrupt_with(signal: Signal) -> Result<(), Errno> {
+    extern "C" fn nothing(_: libc::c_int) {}
+    let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(signal, &action) }.map(drop)
+}
