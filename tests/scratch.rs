@@ -136,7 +136,8 @@ s = os.stat('sub/deep.txt'); print(oct(s.st_mode), s.st_atime, s.st_mtime)
 #[test]
 fn everything_but_metadata_works_in_both_modes() {
     both_modes(|jail| {
-        jail.cwd(jail.work.join("pkg"));
+        let pkg = jail.work.join("pkg");
+        jail.cwd(pkg);
         let script = "set -e; echo a > a; mkdir -p d/e; mv a d/e/b; ln d/e/b c; ln -s c s; mkfifo p; rm -r d p; cat s; echo more >> c; \
                       truncate -s 3 c; cat c; mv s t; rm t c; ls; (exec 9> lock; flock 9); rm lock; cp own.txt x; sed -i s/own/new/ x || true; \
                       mv sub sub2; mv sub2 sub; rm x; echo end";

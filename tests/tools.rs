@@ -41,7 +41,8 @@ fn ask(program: &str, args: &[&str]) -> Option<String> {
 /// A jail of profile `ci` in `pkg`, with the network's variables and some directories first in the search path.
 fn workshop(roots: &[PathBuf], bins: &[PathBuf]) -> Jail {
     let mut jail = Jail::new("ci");
-    jail.limit(SLOW).cwd(jail.work.join("pkg"));
+    let pkg = jail.work.join("pkg");
+    jail.limit(SLOW).cwd(pkg);
     for name in NETWORK {
         if let Some(value) = std::env::var_os(name) {
             jail.env(name, value);
