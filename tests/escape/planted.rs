@@ -13,12 +13,20 @@ fn links_lead_to_no_write_outside() {
         symlink(&jail.outside, jail.work.join("pkg/out")).expect("link");
         symlink("../.git/config", jail.work.join("pkg/config")).expect("link");
         symlink("../../outside/new", jail.work.join("pkg/dangling")).expect("link");
-        let before = [&jail.home, &jail.outside, &jail.work.join(".git")].map(|d| Tree::exact(d));
+        let before = [
+            jail.home_tree(),
+            Tree::exact(&jail.outside),
+            Tree::exact(&jail.work.join(".git")),
+        ];
         let script = "cd pkg; echo x > link; echo x >> config; chmod 777 link config out; touch -d yesterday link; rm -f out/victim; \
                       echo x > out/new; echo x > dangling; truncate -s 0 link; mkdir out/d; cp own.txt link; mv out/victim .; \
                       ln out/victim v; sed -i s/a/b/ out/victim; dd if=own.txt of=config; tee link < own.txt; install own.txt out/i; echo end";
         assert!(jail.sh(script).expect(0).ends_with("end\n"));
-        let after = [&jail.home, &jail.outside, &jail.work.join(".git")].map(|d| Tree::exact(d));
+        let after = [
+            jail.home_tree(),
+            Tree::exact(&jail.outside),
+            Tree::exact(&jail.work.join(".git")),
+        ];
         before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
     });
 }
@@ -29,12 +37,12 @@ fn a_scratch_name_that_is_a_link_gives_nothing_away() {
         each_mode(profile, |jail| {
             symlink(&jail.home, jail.work.join("target")).expect("link");
             symlink(&jail.outside, jail.work.join("node_modules")).expect("link");
-            let before = [&jail.home, &jail.outside].map(|d| Tree::exact(d));
+            let before = [jail.home_tree(), Tree::exact(&jail.outside)];
             let out = jail.sh(
                 "echo x > target/new; rm -rf target/photos; chmod 777 target/victim; cat target/.ssh/id; \
                  echo x > node_modules/new; rm -f node_modules/victim; chmod 700 node_modules/.; echo end",
             );
-            let after = [&jail.home, &jail.outside].map(|d| Tree::exact(d));
+            let after = [jail.home_tree(), Tree::exact(&jail.outside)];
             before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
             assert!(!out.out().contains("private key"), "{}", out.out());
             // either stockade will not start, or nothing could be done through the link

@@ -125,11 +125,19 @@ fn victim_survives(attack: &str) {
             let scratch = jail.work.join("pkg/race");
             fs::create_dir(&scratch).expect("make a directory");
             fs::write(scratch.join("own"), "own").expect("make a file");
-            let before = [&jail.work.join(".git"), &jail.outside, &jail.home].map(|d| Tree::exact(d));
+            let before = [
+                jail.home_tree(),
+                Tree::exact(&jail.outside),
+                Tree::exact(&jail.work.join(".git")),
+            ];
             let out = jail.attack(attack, &[&scratch, &scratch.join("own"), &victim]);
             let done: u64 = out.result("done").parse().expect("a number");
             let refused: u64 = out.result("refused").parse().expect("a number");
-            let after = [&jail.work.join(".git"), &jail.outside, &jail.home].map(|d| Tree::exact(d));
+            let after = [
+                jail.home_tree(),
+                Tree::exact(&jail.outside),
+                Tree::exact(&jail.work.join(".git")),
+            ];
             before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
             assert!(refused > 0, "some calls met the victim and were refused");
             assert_eq!(

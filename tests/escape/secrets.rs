@@ -17,7 +17,7 @@ fn secret_files_are_not_read_on_any_way() {
                 let script = format!(
                     "cat {p}; cat /proc/self/root{p}; cat /proc/self/cwd/../home/{name}; cat pkg/home/{name}; cp {p} $TMPDIR/x; \
                      tail -c 99 < {p}; head {p}; ln {p} $TMPDIR/y; cat $TMPDIR/*; mv {p} $TMPDIR/z; grep -r . {h}/.ssh; \
-                     /bin/busybox cat {p}; /lib64/ld-linux-x86-64.so.2 /bin/cat {p}; tar c {p}; cd {h}/.ssh && cat id; ls {h}/.ssh",
+                     /bin/busybox cat {p}; /lib64/ld-linux-x86-64.so.2 /bin/cat {p}; tar c {p} | tr -d '\\0'; cd {h}/.ssh && cat id; ls {h}/.ssh",
                     h = jail.home.display()
                 );
                 let out = jail.sh(&script);

@@ -12,12 +12,12 @@ fn the_temporary_directory_is_removed() {
     both_modes(|jail| {
         let script = "mkdir -p $TMPDIR/a/b; echo x > $TMPDIR/a/b/c; (umask 777; mkdir $TMPDIR/a/locked); chmod 000 $TMPDIR/a/b $TMPDIR/a 2>/dev/null; \
                       ln -s $HOME $TMPDIR/home; ln -s / $TMPDIR/a/root; mkfifo $TMPDIR/p; chmod 500 $TMPDIR; echo $TMPDIR";
-        let before = Tree::exact(&jail.home);
+        let before = jail.home_tree();
         let text = jail.sh(script).expect(0);
         let dir = Path::new(text.trim());
         assert!(dir.is_absolute(), "{text}");
         assert!(fs::symlink_metadata(dir).is_err(), "{} is gone", dir.display());
-        assert_same(&before, &Tree::exact(&jail.home));
+        assert_same(&before, &jail.home_tree());
     });
 }
 
@@ -48,11 +48,19 @@ fn the_workspace_keeps_no_trace() {
         each_mode(profile, |jail| {
             let status = |jail: &Jail| git(&jail.work, &jail.home, &["status", "--porcelain", "--ignored"]);
             let listed = status(jail);
-            let before = [&jail.work, &jail.home, &jail.outside].map(|d| Tree::exact(d));
+            let before = [
+                jail.home_tree(),
+                Tree::exact(&jail.outside),
+                Tree::exact(&jail.work),
+            ];
             jail.sh("git status; git log; ls -la; cat README.md; find . > /dev/null")
                 .expect(0);
             jail.run(&["no-such-command"]).expect(127);
-            let after = [&jail.work, &jail.home, &jail.outside].map(|d| Tree::exact(d));
+            let after = [
+                jail.home_tree(),
+                Tree::exact(&jail.outside),
+                Tree::exact(&jail.work),
+            ];
             before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
             assert_eq!(listed, status(jail));
         });

@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::Tree;
+
 /// Search path of the programs that tests run.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -66,6 +68,11 @@ impl World {
     /// The directory that holds everything.
     pub fn base(&self) -> &Path {
         self.home.parent().expect("home has a parent")
+    }
+
+    /// The home as it is, but for Stockade's own records.
+    pub fn home_tree(&self) -> Tree {
+        Tree::exact(&self.home).without(&[".local"])
     }
 
     /// Whether the home is hidden by default: not so beneath `/tmp`, which
