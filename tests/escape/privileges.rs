@@ -17,10 +17,17 @@ fn gain(_: &[OsString]) {
             say(name, value);
         }
     }
-    report("setuid", call(libc::SYS_setuid, &[12_345]));
-    report("setgid", call(libc::SYS_setgid, &[12_345]));
+    let other = i64::from(nix::unistd::geteuid().as_raw()) + 1;
+    report("setuid", call(libc::SYS_setuid, &[other]));
+    report(
+        "setgid",
+        call(
+            libc::SYS_setgid,
+            &[i64::from(nix::unistd::getegid().as_raw()) + 1],
+        ),
+    );
     report("setgroups", call(libc::SYS_setgroups, &[1, addr(&12_345_u32)]));
-    report("setresuid", call(libc::SYS_setresuid, &[12_345, 12_345, 12_345]));
+    report("setresuid", call(libc::SYS_setresuid, &[other, other, other]));
     // header: version 3, this process; data: everything
     let (header, data) = ([0x2008_0522_u32, 0], [u32::MAX; 6]);
     report("capset", call(libc::SYS_capset, &[addr(&header), addr(&data)]));

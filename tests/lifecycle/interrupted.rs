@@ -60,11 +60,12 @@ fn signals_are_passed_on() {
         for (number, name) in [
             (libc::SIGTERM, "TERM"),
             (libc::SIGHUP, "HUP"),
-            (libc::SIGINT, "INT"),
+            (libc::SIGUSR2, "USR2"),
         ] {
             let script = format!("trap 'exit 7' {name}; echo ready; while :; do sleep 0.02; done");
             let (mut child, line) = start(jail, &script);
             assert_eq!(line, "ready");
+            eprintln!("{name}");
             signal(&child, number);
             assert_eq!(wait(&mut child, SOON * 2).code(), Some(7), "{name}");
         }

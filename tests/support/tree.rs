@@ -39,7 +39,8 @@ impl Entry {
                 .as_bytes()
                 .to_vec()
         } else if meta.is_file() {
-            fs::read(path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()))
+            // a file without rights is compared by all else
+            fs::read(path).unwrap_or_else(|e| e.to_string().into_bytes())
         } else {
             Vec::new()
         };
@@ -126,8 +127,7 @@ fn collect(root: &Path, path: &Path, entries: &mut BTreeMap<PathBuf, Entry>) {
     let is_dir = entry.mode & libc::S_IFMT == libc::S_IFDIR;
     entries.insert(name, entry);
     if is_dir {
-        let children = fs::read_dir(path).unwrap_or_else(|e| panic!("list {}: {e}", path.display()));
-        for child in children {
+        for child in fs::read_dir(path).into_iter().flatten() {
             collect(root, &child.expect("list a directory").path(), entries);
         }
     }
