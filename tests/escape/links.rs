@@ -230,6 +230,8 @@ fn writes(args: &[OsString]) {
         "truncating open",
         os::open(&config, libc::O_RDONLY | libc::O_TRUNC),
     );
+    // access mode 3: neither reading nor writing, and yet it could truncate
+    report("truncating open for ioctl", os::open(&config, libc::O_ACCMODE | libc::O_TRUNC));
     let reader = os::open(&config, libc::O_RDONLY);
     let again = format!("/proc/self/fd/{reader}");
     report("reopen for writing", os::open(&again, libc::O_WRONLY));
