@@ -81,11 +81,7 @@ pub struct Summary {
 impl Log {
     /// A log in `directory`, whose parents need not exist.
     pub fn new(directory: PathBuf, session: String) -> Log {
-        Log {
-            directory,
-            session,
-            state: Mutex::default(),
-        }
+        Log { directory, session, state: Mutex::default() }
     }
 
     /// Records an event. It is counted even where it cannot be written.
@@ -95,11 +91,7 @@ impl Log {
         if state.first.is_none() {
             state.first = Some((event.call, event.path.clone()));
         }
-        let written = if state.events > MOST_RECORDED {
-            Ok(false)
-        } else {
-            self.write(&mut state, event)
-        };
+        let written = if state.events > MOST_RECORDED { Ok(false) } else { self.write(&mut state, event) };
         match written {
             Ok(true) => {}
             Ok(false) => state.unrecorded += 1,
@@ -114,12 +106,7 @@ impl Log {
     pub fn summary(&self) -> Summary {
         let state = self.state();
         let (events, unrecorded, first) = (state.events, state.unrecorded, state.first.clone());
-        Summary {
-            events,
-            unrecorded,
-            first,
-            path: self.path(),
-        }
+        Summary { events, unrecorded, first, path: self.path() }
     }
 
     fn path(&self) -> PathBuf {
@@ -137,11 +124,7 @@ impl Log {
         let Some(file) = &mut state.file else {
             return Ok(false);
         };
-        let line = Line {
-            time: jiff::Timestamp::now().to_string(),
-            session: &self.session,
-            event,
-        };
+        let line = Line { time: jiff::Timestamp::now().to_string(), session: &self.session, event };
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
         file.write_all(&text).map(|()| true)
@@ -151,11 +134,7 @@ impl Log {
 /// A new file for appending, readable by the user alone.
 fn create(directory: &Path, path: &Path) -> io::Result<File> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    OpenOptions::new()
-        .append(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)
 }
 
 impl Summary {
@@ -212,10 +191,7 @@ mod tests {
         assert_eq!(lines[0]["session"], "s");
         assert_eq!(lines[1]["verdict"], "refused");
         let line = log.summary().line().unwrap_or_default();
-        assert!(
-            line.starts_with("refused: chmod /x\ny and 1 more; recorded in"),
-            "{line}"
-        );
+        assert!(line.starts_with("refused: chmod /x\ny and 1 more; recorded in"), "{line}");
         Ok(())
     }
 
@@ -224,12 +200,7 @@ mod tests {
         let log = Log::new("/proc/none/s".into(), "s".into());
         log.record(&event("/x"));
         assert_eq!(log.summary().unrecorded, 1);
-        assert!(
-            log.summary()
-                .line()
-                .unwrap_or_default()
-                .contains("1 of them are not in")
-        );
+        assert!(log.summary().line().unwrap_or_default().contains("1 of them are not in"));
     }
 
     #[test]

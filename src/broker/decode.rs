@@ -51,11 +51,7 @@ impl Subject {
         match self {
             Subject::Fd(fd) => Target::Fd(*fd),
             Subject::AnyFd(fd) => Target::AnyFd(*fd),
-            Subject::Path { dir, path, follow } => Target::Path {
-                dir: *dir,
-                path,
-                follow: *follow,
-            },
+            Subject::Path { dir, path, follow } => Target::Path { dir: *dir, path, follow: *follow },
         }
     }
 }
@@ -70,11 +66,7 @@ pub(super) enum Change {
     /// Times of access and modification; none is now.
     Times(Option<[TimeSpec; 2]>),
     /// Sets an extended attribute.
-    SetAttr {
-        name: CString,
-        value: Vec<u8>,
-        flags: u32,
-    },
+    SetAttr { name: CString, value: Vec<u8>, flags: u32 },
     /// Removes an extended attribute.
     RemoveAttr(CString),
     /// `struct file_attr`, as the caller gave it.
@@ -101,29 +93,18 @@ impl Calls {
             let number = numbers.get(name)?;
             Some((i32::try_from(*number).ok()?, (name, roles)))
         });
-        Calls {
-            by_number: numbered.collect(),
-        }
+        Calls { by_number: numbered.collect() }
     }
 
     /// Reads everything that the call refers to.
     pub(super) fn decode(&self, caller: Pid, data: &libc::seccomp_data) -> Result<Request, Errno> {
         let (call, roles) = *self.by_number.get(&data.nr).ok_or(Errno::ENOSYS)?;
-        let arguments = Arguments {
-            caller,
-            roles,
-            values: &data.args,
-        };
+        let arguments = Arguments { caller, roles, values: &data.args };
         // The kernel checks flags first, then copies, then looks at the path.
         let flags = arguments.at_flags()?;
         let change = arguments.change()?;
         let subject = arguments.subject(flags, &change)?;
-        Ok(Request {
-            caller,
-            call,
-            subject,
-            change,
-        })
+        Ok(Request { caller, call, subject, change })
     }
 }
 
@@ -147,11 +128,7 @@ impl Arguments<'_> {
     fn at_flags(&self) -> Result<i32, Errno> {
         const KNOWN: i32 = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH;
         let flags = low(self.get(Role::AtFlags).unwrap_or(0)).cast_signed();
-        if flags & !KNOWN == 0 {
-            Ok(flags)
-        } else {
-            Err(Errno::EINVAL)
-        }
+        if flags & !KNOWN == 0 { Ok(flags) } else { Err(Errno::EINVAL) }
     }
 
     fn subject(&self, flags: i32, change: &Change) -> Result<Subject, Errno> {
@@ -226,10 +203,7 @@ impl Arguments<'_> {
                 low(self.get(Role::AttrFlags).unwrap_or(0)),
             ),
         };
-        let sets = self
-            .roles
-            .iter()
-            .any(|role| matches!(role, Role::AttrValue | Role::AttrArgs));
+        let sets = self.roles.iter().any(|role| matches!(role, Role::AttrValue | Role::AttrArgs));
         if sets && flags & !(libc::XATTR_CREATE | libc::XATTR_REPLACE).cast_unsigned() != 0 {
             return Err(Errno::EINVAL);
         }
@@ -244,11 +218,7 @@ impl Arguments<'_> {
             return Err(Errno::E2BIG);
         }
         let size = usize::try_from(size).map_err(|_| Errno::E2BIG)?;
-        let value = if size == 0 {
-            Vec::new()
-        } else {
-            memory::bytes(self.caller, value, size)?
-        };
+        let value = if size == 0 { Vec::new() } else { memory::bytes(self.caller, value, size)? };
         Ok(Change::SetAttr { name, value, flags })
     }
 
@@ -262,11 +232,7 @@ impl Arguments<'_> {
         let (value, rest) = args.split_first_chunk::<8>().ok_or(Errno::EINVAL)?;
         let (size, rest) = rest.split_first_chunk::<4>().ok_or(Errno::EINVAL)?;
         let (flags, _) = rest.split_first_chunk::<4>().ok_or(Errno::EINVAL)?;
-        Ok((
-            u64::from_ne_bytes(*value),
-            u32::from_ne_bytes(*size).into(),
-            u32::from_ne_bytes(*flags),
-        ))
+        Ok((u64::from_ne_bytes(*value), u32::from_ne_bytes(*size).into(), u32::from_ne_bytes(*flags)))
     }
 
     fn times(&self) -> Result<Change, Errno> {
@@ -276,10 +242,7 @@ impl Arguments<'_> {
         if address == 0 {
             return Ok(Change::Times(None));
         }
-        let seconds = |seconds: i64| TimeSpec {
-            tv_sec: seconds,
-            tv_nsec: 0,
-        };
+        let seconds = |seconds: i64| TimeSpec { tv_sec: seconds, tv_nsec: 0 };
         match role {
             Role::UtimBuf => {
                 let [accessed, modified] = self.pair(address)?;
@@ -291,10 +254,7 @@ impl Arguments<'_> {
                 if ![b, d].iter().all(|micros| (0..1_000_000).contains(micros)) {
                     return Err(Errno::EINVAL);
                 }
-                let time = |tv_sec, micros: i64| TimeSpec {
-                    tv_sec,
-                    tv_nsec: micros * 1000,
-                };
+                let time = |tv_sec, micros: i64| TimeSpec { tv_sec, tv_nsec: micros * 1000 };
                 Ok(Change::Times(Some([time(a, b), time(c, d)])))
             }
             _ => {
@@ -316,12 +276,7 @@ impl Arguments<'_> {
 
     fn quad(&self, address: u64) -> Result<[i64; 4], Errno> {
         let bytes: [u8; 32] = memory::array(self.caller, address)?;
-        Ok([
-            long(&bytes[..8]),
-            long(&bytes[8..16]),
-            long(&bytes[16..24]),
-            long(&bytes[24..]),
-        ])
+        Ok([long(&bytes[..8]), long(&bytes[8..16]), long(&bytes[16..24]), long(&bytes[24..])])
     }
 }
 

@@ -39,9 +39,7 @@ pub(super) fn string(caller: Pid, address: u64, most: usize, too_long: Errno) ->
     let mut at = address;
     while text.len() < most {
         let to_page_end = PAGE - at % PAGE;
-        let size = usize::try_from(to_page_end)
-            .map_err(|_| Errno::EFAULT)?
-            .min(most - text.len());
+        let size = usize::try_from(to_page_end).map_err(|_| Errno::EFAULT)?.min(most - text.len());
         let start = text.len();
         text.resize(start + size, 0);
         let read = read_memory(caller, at, &mut text[start..]).map_err(fault)?;

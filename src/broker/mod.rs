@@ -54,22 +54,11 @@ pub fn start(listener: OwnedFd, policy: Arc<Policy>, log: Arc<Log>) -> io::Resul
     interrupt_with(WAKE)?;
     let listener = Listener::new(listener);
     let calls = decode::Calls::native();
-    let shared = Arc::new(Shared {
-        listener,
-        calls,
-        policy,
-        log,
-        stopping: AtomicBool::new(false),
-    });
-    let mut broker = Broker {
-        shared,
-        threads: Vec::with_capacity(THREADS),
-    };
+    let shared = Arc::new(Shared { listener, calls, policy, log, stopping: AtomicBool::new(false) });
+    let mut broker = Broker { shared, threads: Vec::with_capacity(THREADS) };
     for _ in 0..THREADS {
         let shared = Arc::clone(&broker.shared);
-        let thread = std::thread::Builder::new()
-            .name("broker".into())
-            .stack_size(256 << 10);
+        let thread = std::thread::Builder::new().name("broker".into()).stack_size(256 << 10);
         broker.threads.push(thread.spawn(move || shared.serve())?);
     }
     Ok(broker)
@@ -111,10 +100,7 @@ impl Shared {
     fn is_deserted(&self) -> bool {
         let mut listener = [PollFd::new(self.listener.as_fd(), PollFlags::empty())];
         let ready = poll(&mut listener, PollTimeout::ZERO);
-        ready.is_ok()
-            && listener[0]
-                .revents()
-                .is_some_and(|events| events.contains(PollFlags::POLLHUP))
+        ready.is_ok() && listener[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
     }
 
     /// The only place that replies.

@@ -40,12 +40,7 @@ struct Check {
 
 impl Check {
     fn new(name: &'static str, status: Status, found: impl Into<String>, advice: impl Into<String>) -> Check {
-        Check {
-            name,
-            status,
-            found: found.into(),
-            advice: advice.into(),
-        }
+        Check { name, status, found: found.into(), advice: advice.into() }
     }
 }
 
@@ -69,11 +64,7 @@ pub(super) fn main(args: &DoctorArgs) -> Result<u8, CliError> {
     } else {
         print(&text(&checks))?;
     }
-    let works = checks
-        .iter()
-        .rev()
-        .take(2)
-        .any(|check| check.status != Status::Bad);
+    let works = checks.iter().rev().take(2).any(|check| check.status != Status::Bad);
     Ok(if works { 0 } else { 1 })
 }
 
@@ -96,12 +87,7 @@ fn text(checks: &[Check]) -> String {
 
 fn kernel() -> Check {
     let release = read("/proc/sys/kernel/osrelease");
-    Check::new(
-        "kernel",
-        Status::Good,
-        format!("Linux {release} on {}", std::env::consts::ARCH),
-        "",
-    )
+    Check::new("kernel", Status::Good, format!("Linux {release} on {}", std::env::consts::ARCH), "")
 }
 
 fn landlock_abi() -> Check {
@@ -111,14 +97,8 @@ fn landlock_abi() -> Check {
                       and `landlock` in the list of the kernel parameter lsm=.";
         return Check::new("Landlock", Status::Bad, "not supported", advice);
     }
-    let lost: Vec<String> = landlock::rights::shortfalls(abi)
-        .map(|loss| loss.to_string())
-        .collect();
-    let status = if lost.is_empty() {
-        Status::Good
-    } else {
-        Status::Limited
-    };
+    let lost: Vec<String> = landlock::rights::shortfalls(abi).map(|loss| loss.to_string()).collect();
+    let status = if lost.is_empty() { Status::Good } else { Status::Limited };
     Check::new("Landlock", status, format!("ABI {abi}"), lost.join("\n"))
 }
 
@@ -127,12 +107,7 @@ fn user_notification() -> Check {
     if actions.split_whitespace().any(|action| action == "user_notif") {
         Check::new("seccomp", Status::Good, "filters and user notification", "")
     } else if actions.is_empty() {
-        Check::new(
-            "seccomp",
-            Status::Bad,
-            "not supported",
-            "The kernel needs CONFIG_SECCOMP_FILTER.",
-        )
+        Check::new("seccomp", Status::Bad, "not supported", "The kernel needs CONFIG_SECCOMP_FILTER.")
     } else {
         Check::new(
             "seccomp",
@@ -160,9 +135,7 @@ fn yama() -> Check {
 /// Whether Stockade itself runs under somebody's seccomp filter.
 fn outer_seccomp() -> Check {
     let status = read("/proc/self/status");
-    let filtered = status
-        .lines()
-        .any(|line| line.split_whitespace().eq(["Seccomp:", "2"]));
+    let filtered = status.lines().any(|line| line.split_whitespace().eq(["Seccomp:", "2"]));
     if filtered {
         let advice = "A filter of this container or session is in force as well; whether it leaves room for a \
                       jail is shown below.";
@@ -173,11 +146,7 @@ fn outer_seccomp() -> Check {
 }
 
 fn container() -> Check {
-    let marks = [
-        "/.dockerenv",
-        "/run/.containerenv",
-        "/var/run/secrets/kubernetes.io",
-    ];
+    let marks = ["/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io"];
     let found = marks.iter().find(|mark| Path::new(mark).exists());
     Check::new(
         "container",
@@ -191,12 +160,7 @@ fn container() -> Check {
 fn mode(name: &'static str, static_mode: bool) -> Check {
     match try_mode(static_mode) {
         Ok(0) => Check::new(name, Status::Good, "works", ""),
-        Ok(status) => Check::new(
-            name,
-            Status::Bad,
-            format!("the jailed command ended with {status}"),
-            "",
-        ),
+        Ok(status) => Check::new(name, Status::Bad, format!("the jailed command ended with {status}"), ""),
         Err(error) => {
             let mut found = error.to_string();
             let mut source = std::error::Error::source(&error);
@@ -222,13 +186,7 @@ fn try_mode(static_mode: bool) -> Result<u8, CliError> {
     let plan = setup::plan(&jail)?;
     let log = Arc::new(Log::new(std::env::temp_dir(), "doctor".into()));
     let argv = [program.into_os_string(), "doctor".into(), "--inside".into()];
-    Ok(launch::run(Request {
-        plan: &plan,
-        argv: &argv,
-        best_effort: true,
-        log,
-    })?
-    .status)
+    Ok(launch::run(Request { plan: &plan, argv: &argv, best_effort: true, log })?.status)
 }
 
 /// A small file of the kernel's, trimmed; empty where there is none.

@@ -49,15 +49,9 @@ pub fn main() -> ExitCode {
 
 /// `STOCKADE_LOG=debug` (error, warn, info, trace) shows what happens inside.
 fn log_to_standard_error() {
-    let level = std::env::var("STOCKADE_LOG")
-        .ok()
-        .and_then(|text| text.parse::<tracing::Level>().ok());
+    let level = std::env::var("STOCKADE_LOG").ok().and_then(|text| text.parse::<tracing::Level>().ok());
     if let Some(level) = level {
-        tracing_subscriber::fmt()
-            .with_max_level(level)
-            .with_writer(std::io::stderr)
-            .without_time()
-            .init();
+        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).without_time().init();
     }
 }
 
@@ -65,11 +59,7 @@ fn log_to_standard_error() {
 /// error with 125, so that they cannot be taken for the command's own status.
 fn usage(error: &clap::Error) -> ExitCode {
     let printed = error.print();
-    if error.use_stderr() || printed.is_err() {
-        ExitCode::from(FAILED)
-    } else {
-        ExitCode::SUCCESS
-    }
+    if error.use_stderr() || printed.is_err() { ExitCode::from(FAILED) } else { ExitCode::SUCCESS }
 }
 
 /// Prints the error, what caused it, and the hint.

@@ -15,18 +15,13 @@ pub(super) fn main(command: &ProfileCommand) -> Result<(), CliError> {
 }
 
 fn list() -> Result<(), CliError> {
-    let mut names: Vec<String> = builtin::builtin_names()
-        .map(|(name, _)| name.to_string())
-        .collect();
+    let mut names: Vec<String> = builtin::builtin_names().map(|(name, _)| name.to_string()).collect();
     names.extend(profiles::own_names()?);
     let width = names.iter().map(String::len).max().unwrap_or(0);
     let mut text = String::new();
     for name in &names {
         let description = match profiles::load(name) {
-            Ok(chain) => chain
-                .last()
-                .map(|profile| profile.description.clone())
-                .unwrap_or_default(),
+            Ok(chain) => chain.last().map(|profile| profile.description.clone()).unwrap_or_default(),
             Err(error) => format!("(cannot be used: {error})"),
         };
         text.push_str(&format!("{name:width$}  {description}\n"));
@@ -37,8 +32,5 @@ fn list() -> Result<(), CliError> {
 fn check(name: &str) -> Result<(), CliError> {
     let chain = profiles::load(name)?;
     let rules: usize = chain.iter().map(|profile| profile.rules.len()).sum();
-    print(&format!(
-        "{name}: good, {rules} rules from {} profiles\n",
-        chain.len()
-    ))
+    print(&format!("{name}: good, {rules} rules from {} profiles\n", chain.len()))
 }

@@ -67,20 +67,14 @@ fn linearise(root: Profile, owner: Owner) -> Result<Vec<Profile>, CliError> {
 /// one, else one of the user's own.
 fn find(name: &str, from: Option<&Origin>) -> Result<Option<Profile>, CliError> {
     if is_file_name(name) {
-        let base = from
-            .and_then(|origin| Path::new(&origin.source).parent())
-            .unwrap_or(Path::new(""));
+        let base = from.and_then(|origin| Path::new(&*origin.source).parent()).unwrap_or(Path::new(""));
         return read(&base.join(name), Owner::User).map(Some);
     }
     if let Some(profile) = builtin_profile(name)? {
         return Ok(Some(profile));
     }
     let own = own_path(name)?;
-    if own.try_exists().unwrap_or(false) {
-        read(&own, Owner::User).map(Some)
-    } else {
-        Ok(None)
-    }
+    if own.try_exists().unwrap_or(false) { read(&own, Owner::User).map(Some) } else { Ok(None) }
 }
 
 fn builtin_profile(name: &str) -> Result<Option<Profile>, ProfileError> {
@@ -173,9 +167,7 @@ pub(super) fn own_names() -> Result<Vec<String>, CliError> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        let name = entry
-            .map_err(|error| CliError::ProfileUnreadable(dir.clone(), error))?
-            .file_name();
+        let name = entry.map_err(|error| CliError::ProfileUnreadable(dir.clone(), error))?.file_name();
         if let Some(name) = name.to_str().and_then(|name| name.strip_suffix(".yaml")) {
             names.push(name.to_string());
         }

@@ -12,16 +12,10 @@ use crate::launch::{self, Request};
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     let plan = setup::plan(&args.jail)?;
     let session = session_id();
-    let directory = setup::state_dir(&plan.policy.places.home)
-        .join("sessions")
-        .join(&session);
+    let directory = setup::state_dir(&plan.policy.places.home).join("sessions").join(&session);
     let log = Arc::new(Log::new(directory, session));
-    let request = Request {
-        plan: &plan,
-        argv: &args.command,
-        best_effort: args.best_effort,
-        log: Arc::clone(&log),
-    };
+    let request =
+        Request { plan: &plan, argv: &args.command, best_effort: args.best_effort, log: Arc::clone(&log) };
     let ended = launch::run(request)?;
     sum_up(&log.summary());
     Ok(ended.status)

@@ -9,6 +9,7 @@ use super::args::JailArgs;
 use super::error::CliError;
 use super::profiles;
 use crate::launch::facts::FileSystem;
+use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
 use crate::policy::profile::RuleSpec;
 use crate::policy::{self, Access, LayerKind, LayerSource, Origin, Places, Policy, vars};
@@ -20,30 +21,27 @@ pub(super) const REPOSITORY_POLICY: &str = ".stockade.yaml";
 
 /// The mode that was asked for.
 pub(super) fn mode(args: &JailArgs) -> Mode {
-    if args.static_mode {
-        Mode::Static
-    } else {
-        Mode::Brokered
-    }
+    if args.static_mode { Mode::Static } else { Mode::Brokered }
 }
 
 /// Compiles the plan of the jail that the arguments describe.
 pub(super) fn plan(args: &JailArgs) -> Result<Plan, CliError> {
-    Ok(plan::compile(policy(args)?, mode(args), &FileSystem))
+    let facts = Remembered::new(&FileSystem);
+    Ok(plan::compile(resolve(args, &facts)?, mode(args), &facts))
 }
 
 /// Resolves the policy of the jail that the arguments describe.
 pub(super) fn policy(args: &JailArgs) -> Result<Policy, CliError> {
+    resolve(args, &FileSystem)
+}
+
+fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
     let layers = layers(args, &current, &workspace, &home)?;
-    let places = Places {
-        workspace,
-        home,
-        tmpdir: private_tmpdir(),
-    };
-    Ok(policy::resolve(&layers, &places, &FileSystem)?)
+    let places = Places { workspace, home, tmpdir: private_tmpdir() };
+    Ok(policy::resolve(&layers, &places, facts)?)
 }
 
 /// Machine policy, the user's profile with the flags, the repository's file,
@@ -56,10 +54,7 @@ fn layers(
 ) -> Result<Vec<LayerSource>, CliError> {
     let mut layers = vec![own_files(home)];
     let machine = Path::new(MACHINE_POLICY);
-    if machine
-        .try_exists()
-        .map_err(|error| CliError::ProfileUnreadable(machine.into(), error))?
-    {
+    if machine.try_exists().map_err(|error| CliError::ProfileUnreadable(machine.into(), error))? {
         layers.push(LayerSource {
             kind: LayerKind::Machine,
             profiles: profiles::load_machine(machine)?,
@@ -69,11 +64,7 @@ fn layers(
     layers.push(LayerSource {
         kind: LayerKind::User,
         profiles: profiles::load(&args.profile)?,
-        extra: args
-            .allow
-            .iter()
-            .map(|text| allow_rule(text, current))
-            .collect::<Result<_, _>>()?,
+        extra: args.allow.iter().map(|text| allow_rule(text, current)).collect::<Result<_, _>>()?,
     });
     let repository = workspace.join(REPOSITORY_POLICY);
     if repository.symlink_metadata().is_ok() {
@@ -94,21 +85,14 @@ fn own_files(home: &Path) -> LayerSource {
         paths: vec![vars::escape(&path)],
         why: why.into(),
         is_final: false,
-        origin: Origin {
-            source: "stockade itself".into(),
-            line: 0,
-        },
+        origin: Origin { source: "stockade itself".into(), line: 0 },
     };
     LayerSource {
         kind: LayerKind::Machine,
         profiles: Vec::new(),
         extra: vec![
             rule(Access::HIDDEN, state_dir(home), "records of every session"),
-            rule(
-                Access::READ,
-                config_dir(home),
-                "settings that loosen or tighten the next run",
-            ),
+            rule(Access::READ, config_dir(home), "settings that loosen or tighten the next run"),
             rule(Access::READ, "/etc/stockade".into(), "the machine's policy"),
         ],
     }
@@ -126,35 +110,27 @@ pub(super) fn config_dir(home: &Path) -> PathBuf {
 
 /// XDG base directories count only when absolute (XDG Base Directory Specification).
 fn xdg(variable: &str, home: &Path, fallback: &str) -> PathBuf {
-    let base = std::env::var_os(variable)
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+    let base = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let path = base.unwrap_or_else(|| home.join(fallback)).join("stockade");
     real_as_far_as_it_exists(&path)
 }
 
 /// The user's home directory, real.
 pub(super) fn home() -> Result<PathBuf, CliError> {
-    let home = std::env::home_dir()
-        .filter(|path| path.is_absolute())
-        .ok_or(CliError::NoHome)?;
+    let home = std::env::home_dir().filter(|path| path.is_absolute()).ok_or(CliError::NoHome)?;
     home.canonicalize().map_err(|error| CliError::Home(home, error))
 }
 
 fn workspace(named: Option<&Path>, current: &Path, home: &Path) -> Result<PathBuf, CliError> {
     if let Some(named) = named {
-        let real = named
-            .canonicalize()
-            .map_err(|error| CliError::Workspace(named.into(), error))?;
+        let real = named.canonicalize().map_err(|error| CliError::Workspace(named.into(), error))?;
         if !real.is_dir() {
             return Err(CliError::WorkspaceNotDirectory(named.into()));
         }
         return Ok(real);
     }
     let current = current.canonicalize().map_err(CliError::CurrentDirectory)?;
-    let root = current
-        .ancestors()
-        .find(|path| path.join(".git").symlink_metadata().is_ok());
+    let root = current.ancestors().find(|path| path.join(".git").symlink_metadata().is_ok());
     let workspace = root.unwrap_or(&current).to_path_buf();
     if workspace == Path::new("/") || workspace == home {
         return Err(CliError::WorkspaceTooWide(workspace));
@@ -184,10 +160,7 @@ fn allow_rule(text: &OsStr, current: &Path) -> Result<RuleSpec, CliError> {
     let bytes = text.as_bytes();
     let split = bytes.iter().position(|byte| *byte == b'=').ok_or_else(bad)?;
     let (access, path) = (&bytes[..split], OsStr::from_bytes(&bytes[split + 1..]));
-    let access = std::str::from_utf8(access)
-        .ok()
-        .and_then(Access::by_name)
-        .ok_or_else(bad)?;
+    let access = std::str::from_utf8(access).ok().and_then(Access::by_name).ok_or_else(bad)?;
     if path.is_empty() {
         return Err(bad());
     }
@@ -199,10 +172,7 @@ fn allow_rule(text: &OsStr, current: &Path) -> Result<RuleSpec, CliError> {
         paths: vec![vars::escape(&real_as_far_as_it_exists(&current.join(path)))],
         why: "named on the command line".into(),
         is_final: false,
-        origin: Origin {
-            source: "command line".into(),
-            line: 0,
-        },
+        origin: Origin { source: "command line".into(), line: 0 },
     })
 }
 

@@ -12,9 +12,5 @@ pub(super) fn main(args: &WhyArgs) -> Result<(), CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let path = setup::real_as_far_as_it_exists(&current.join(&args.path));
     let explanation = explain::why(&policy, &path, verb);
-    if args.json {
-        print_json(&explanation)
-    } else {
-        print(&explanation.to_string())
-    }
+    if args.json { print_json(&explanation) } else { print(&explanation.to_string()) }
 }

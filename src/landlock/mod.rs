@@ -85,11 +85,7 @@ pub fn prepare(plan: &Plan, abi: u32) -> Result<Prepared, LandlockError> {
 impl Prepared {
     /// Restricts the calling thread, for good.
     pub fn apply(self) -> Result<(), LandlockError> {
-        let RestrictionStatus {
-            ruleset,
-            no_new_privs,
-            ..
-        } = self.ruleset.restrict_self()?;
+        let RestrictionStatus { ruleset, no_new_privs, .. } = self.ruleset.restrict_self()?;
         if ruleset == RulesetStatus::FullyEnforced && no_new_privs {
             Ok(())
         } else {
@@ -104,10 +100,7 @@ impl Prepared {
 fn open(grant: &Grant) -> Result<Option<OwnedFd>, LandlockError> {
     let fd = match open_path(&grant.path) {
         Ok(fd) => fd,
-        Err(SysError {
-            errno: Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP,
-            ..
-        }) => {
+        Err(SysError { errno: Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP, .. }) => {
             tracing::debug!(path = %grant.path.display(), "not granted: gone or out of reach");
             return Ok(None);
         }

@@ -32,11 +32,7 @@ pub struct Shortfall {
 impl fmt::Display for Shortfall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lost = if self.is_loss { "lost: " } else { "" };
-        write!(
-            f,
-            "{lost}{} (until ABI {}, Linux {})",
-            self.consequence, self.since, self.linux
-        )
+        write!(f, "{lost}{} (until ABI {}, Linux {})", self.consequence, self.since, self.linux)
     }
 }
 
@@ -75,9 +71,7 @@ const SHORTFALLS: [Shortfall; 5] = [
 
 /// What this ABI does not have, oldest first.
 pub fn shortfalls(abi: u32) -> impl Iterator<Item = Shortfall> {
-    SHORTFALLS
-        .into_iter()
-        .filter(move |shortfall| abi < shortfall.since)
+    SHORTFALLS.into_iter().filter(move |shortfall| abi < shortfall.since)
 }
 
 /// The crate's name for an ABI.
@@ -116,11 +110,7 @@ pub(super) fn access(rights: Rights, is_dir: bool, abi: ABI) -> BitFlags<AccessF
         access |= AccessFs::from_write(abi);
     }
     access &= AccessFs::from_all(abi);
-    if is_dir {
-        access
-    } else {
-        access & AccessFs::from_file(abi)
-    }
+    if is_dir { access } else { access & AccessFs::from_file(abi) }
 }
 
 #[cfg(test)]
@@ -138,11 +128,7 @@ mod tests {
     #[test]
     fn reading_gives_nothing_that_changes() {
         for abi in 1..=10 {
-            let reading = Rights {
-                write: false,
-                change: false,
-                ..Rights::ALL
-            };
+            let reading = Rights { write: false, change: false, ..Rights::ALL };
             let access = access(reading, true, known(abi));
             assert!((access & AccessFs::from_write(known(abi))).is_empty(), "{abi}");
         }

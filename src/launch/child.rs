@@ -33,16 +33,7 @@ pub(super) struct Child {
 impl Child {
     /// Restricts this process and becomes the command.
     pub(super) fn run(self) -> ! {
-        let Child {
-            parent,
-            socket,
-            limits,
-            ruleset,
-            programs,
-            argv,
-            environment,
-            candidates,
-        } = self;
+        let Child { parent, socket, limits, ruleset, programs, argv, environment, candidates } = self;
         let failure = match restrict(parent, &limits, ruleset, &programs) {
             Err(failure) => failure,
             Ok(listener) => match start(&socket, listener) {
@@ -83,9 +74,7 @@ fn restrict(
     };
     match sys::seccomp::install_with_listener(program) {
         Ok(listener) => Ok(Some(listener)),
-        Err(SysError {
-            errno: Errno::EBUSY, ..
-        }) => Err(Message::ListenerTaken),
+        Err(SysError { errno: Errno::EBUSY, .. }) => Err(Message::ListenerTaken),
         Err(error) => Err(failed(&error)),
     }
 }
@@ -133,12 +122,7 @@ pub(super) fn drop_capabilities() -> Result<(), String> {
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
         caps::clear(None, CapSet::Bounding).map_err(|error| format!("bounding set: {error}"))?;
     }
-    let sets = [
-        CapSet::Ambient,
-        CapSet::Effective,
-        CapSet::Permitted,
-        CapSet::Inheritable,
-    ];
+    let sets = [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable];
     for set in sets {
         caps::clear(None, set).map_err(|error| format!("{set:?}: {error}"))?;
     }
@@ -162,15 +146,8 @@ pub(super) fn candidates(command: &OsStr, path: Option<&OsStr>) -> Vec<CString> 
     }
     let dirs = std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH)));
     let here = Path::new(".");
-    let dirs = dirs.map(|dir| {
-        if dir.as_os_str().is_empty() {
-            here.to_path_buf()
-        } else {
-            dir
-        }
-    });
-    dirs.filter_map(|dir| c_string(dir.join(command).as_os_str()))
-        .collect()
+    let dirs = dirs.map(|dir| if dir.as_os_str().is_empty() { here.to_path_buf() } else { dir });
+    dirs.filter_map(|dir| c_string(dir.join(command).as_os_str())).collect()
 }
 
 /// Tries the candidates as `execvp(3)` does; the error that says most.

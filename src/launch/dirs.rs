@@ -22,14 +22,8 @@ impl Made {
         let tmpdir = plan.policy.places.tmpdir.clone();
         // Somebody else's directory of this name must not be taken for ours.
         let builder = &mut DirBuilder::new();
-        builder
-            .mode(0o700)
-            .create(&tmpdir)
-            .map_err(|error| LaunchError::TmpDir(tmpdir.clone(), error))?;
-        let mut made = Made {
-            tmpdir,
-            dirs: Vec::new(),
-        };
+        builder.mode(0o700).create(&tmpdir).map_err(|error| LaunchError::TmpDir(tmpdir.clone(), error))?;
+        let mut made = Made { tmpdir, dirs: Vec::new() };
         for dir in &plan.make_dirs {
             match fs::create_dir(dir) {
                 Ok(()) => made.dirs.push(dir.clone()),

@@ -5,6 +5,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::policy::EnvRules;
+use crate::policy::pattern::stars_match;
 
 /// The jail's environment, sorted by name.
 pub fn build(
@@ -17,30 +18,16 @@ pub fn build(
 }
 
 fn passes(rules: &EnvRules, name: &OsStr) -> bool {
-    let any = |patterns: &[String]| {
-        patterns
-            .iter()
-            .any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
-    };
+    let any =
+        |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()));
     let passed = any(&rules.pass);
-    let kept = if rules.inherit {
-        passed || !any(&rules.drop)
-    } else {
-        passed
-    };
+    let kept = if rules.inherit { passed || !any(&rules.drop) } else { passed };
     kept && !any(&rules.drop_always)
 }
 
-/// Whether a name fits a pattern in which `*` stands for any text. Case counts
-/// for nothing: `http_token` is as secret as `HTTP_TOKEN`.
+/// Case counts for nothing: `http_token` is as secret as `HTTP_TOKEN`.
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|start| matches(rest, &name[start..])),
-        Some((first, rest)) => name
-            .split_first()
-            .is_some_and(|(head, tail)| head.eq_ignore_ascii_case(first) && matches(rest, tail)),
-    }
+    stars_match(pattern, name, u8::eq_ignore_ascii_case)
 }
 
 /// As `execve(2)` takes it. No variable holds a NUL: the kernel gave them.
@@ -59,13 +46,8 @@ mod tests {
     use super::*;
 
     fn inner(rules: &EnvRules, names: &[&str]) -> Vec<String> {
-        let outer = names
-            .iter()
-            .map(|name| (OsString::from(name), OsString::from("v")));
-        build(rules, outer)
-            .into_keys()
-            .map(|name| name.to_string_lossy().into_owned())
-            .collect()
+        let outer = names.iter().map(|name| (OsString::from(name), OsString::from("v")));
+        build(rules, outer).into_keys().map(|name| name.to_string_lossy().into_owned()).collect()
     }
 
     fn list(patterns: &[&str]) -> Vec<String> {
@@ -82,26 +64,16 @@ mod tests {
 
     #[test]
     fn pass_beats_drop_and_drop_always_beats_pass() {
-        let mut rules = EnvRules {
-            drop: list(&["*TOKEN"]),
-            pass: list(&["NPM_TOKEN"]),
-            ..EnvRules::default()
-        };
-        assert_eq!(
-            inner(&rules, &["GH_TOKEN", "NPM_TOKEN", "PATH"]),
-            ["NPM_TOKEN", "PATH"]
-        );
+        let mut rules =
+            EnvRules { drop: list(&["*TOKEN"]), pass: list(&["NPM_TOKEN"]), ..EnvRules::default() };
+        assert_eq!(inner(&rules, &["GH_TOKEN", "NPM_TOKEN", "PATH"]), ["NPM_TOKEN", "PATH"]);
         rules.drop_always = list(&["NPM_*"]);
         assert_eq!(inner(&rules, &["GH_TOKEN", "NPM_TOKEN", "PATH"]), ["PATH"]);
     }
 
     #[test]
     fn without_inheriting_only_what_is_passed_or_set_is_there() {
-        let mut rules = EnvRules {
-            inherit: false,
-            pass: list(&["PATH"]),
-            ..EnvRules::default()
-        };
+        let mut rules = EnvRules { inherit: false, pass: list(&["PATH"]), ..EnvRules::default() };
         rules.set.insert("A".into(), "1".into());
         assert_eq!(inner(&rules, &["HOME", "PATH"]), ["A", "PATH"]);
     }

@@ -17,9 +17,7 @@ pub struct FileSystem;
 
 impl Facts for FileSystem {
     fn kind(&self, path: &Path) -> Option<Kind> {
-        fs::symlink_metadata(path)
-            .ok()
-            .map(|metadata| kind(metadata.file_type()))
+        fs::symlink_metadata(path).ok().map(|metadata| kind(metadata.file_type()))
     }
 
     fn list(&self, dir: &Path) -> Option<Vec<(OsString, Kind)>> {

@@ -42,13 +42,8 @@ pub(super) enum Message {
 
 /// A connected pair, closed by `execve`.
 pub(super) fn pair() -> Result<(End, End), SysError> {
-    let (a, b) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )
-    .map_err(|errno| SysError::new("socketpair(AF_UNIX, SOCK_SEQPACKET)", errno))?;
+    let (a, b) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .map_err(|errno| SysError::new("socketpair(AF_UNIX, SOCK_SEQPACKET)", errno))?;
     Ok((End { socket: a }, End { socket: b }))
 }
 

@@ -102,7 +102,7 @@ fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> 
     };
     let broker: Option<Broker> = match listener {
         Some(listener) => {
-            let policy = Arc::new(request.plan.policy.clone());
+            let policy = Arc::clone(&request.plan.policy);
             let log = Arc::clone(&request.log);
             Some(broker::start(listener, policy, log).map_err(LaunchError::Broker)?)
         }
@@ -136,10 +136,8 @@ fn check_kernel(plan: &Plan, abi: u32, best_effort: bool) -> Result<(), LaunchEr
     if abi < rights::OLDEST {
         return Err(landlock::LandlockError::Unsupported.into());
     }
-    let lost: Vec<String> = rights::shortfalls(abi)
-        .filter(|shortfall| shortfall.is_loss)
-        .map(|loss| loss.to_string())
-        .collect();
+    let lost: Vec<String> =
+        rights::shortfalls(abi).filter(|shortfall| shortfall.is_loss).map(|loss| loss.to_string()).collect();
     if !lost.is_empty() {
         if !best_effort {
             return Err(LaunchError::Shortfall(lost));

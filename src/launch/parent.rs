@@ -12,13 +12,8 @@ use crate::sys::{SysError, process};
 
 /// Signals that the terminal sends to the whole foreground group: the command
 /// gets them itself and decides, and this process goes by what it does.
-const OF_THE_TERMINAL: [Signal; 5] = [
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGTSTP,
-    Signal::SIGTTIN,
-    Signal::SIGTTOU,
-];
+const OF_THE_TERMINAL: [Signal; 5] =
+    [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 /// Signals that are meant for the command when they are sent to this process.
 const PASSED_ON: [Signal; 4] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR2, Signal::SIGALRM];
 
@@ -90,11 +85,7 @@ fn children() -> Vec<Pid> {
     for task in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
         if let Ok(text) = fs::read_to_string(task.path().join("children")) {
             listed = true;
-            pids.extend(
-                text.split_whitespace()
-                    .filter_map(|pid| pid.parse().ok())
-                    .map(Pid::from_raw),
-            );
+            pids.extend(text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw));
         }
     }
     if listed { pids } else { children_by_parent() }
@@ -108,8 +99,7 @@ fn children_by_parent() -> Vec<Pid> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let mine = pids.filter(|pid| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&me))
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&me))
     });
     mine.map(Pid::from_raw).collect()
 }

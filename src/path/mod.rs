@@ -86,9 +86,7 @@ const AT_FDCWD_RAW: RawFd = libc::AT_FDCWD;
 
 /// Opens without gaining any access to the content.
 fn open_path(dir: BorrowedFd<'_>, path: &Path, flags: OFlag, resolve: ResolveFlag) -> Result<OwnedFd, Errno> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags)
-        .resolve(resolve);
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags).resolve(resolve);
     openat2(dir, path, how)
 }
 
@@ -121,9 +119,7 @@ fn descriptor(thread: Pid, fd: RawFd, path_only_too: bool) -> Result<OwnedFd, Er
 fn is_path_only(thread: Pid, fd: RawFd) -> Result<bool, Errno> {
     let text = std::fs::read_to_string(format!("/proc/{thread}/fdinfo/{fd}")).map_err(|_| Errno::EBADF)?;
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
-    let flags = flags
-        .and_then(|octal| i32::from_str_radix(octal.trim(), 8).ok())
-        .ok_or(Errno::EBADF)?;
+    let flags = flags.and_then(|octal| i32::from_str_radix(octal.trim(), 8).ok()).ok_or(Errno::EBADF)?;
     Ok(flags & libc::O_PATH != 0)
 }
 
@@ -159,11 +155,7 @@ fn by_path(thread: Pid, dir: RawFd, path: &CStr, follow: bool) -> Result<OwnedFd
         Ok(_) | Err(Errno::ELOOP) => walk::walk(thread, start, path, follow),
         Err(errno) => {
             // Names beneath `/proc/self` that exist for the caller alone.
-            if errno == Errno::ENOENT {
-                walk::walk(thread, start, path, follow)
-            } else {
-                Err(errno)
-            }
+            if errno == Errno::ENOENT { walk::walk(thread, start, path, follow) } else { Err(errno) }
         }
     }
 }
@@ -187,18 +179,11 @@ fn name_of(fd: BorrowedFd<'_>) -> Result<Name, Errno> {
         return Ok(path_name(&link));
     };
     // Either a removed name, or a name that ends like one.
-    let (held, named) = (
-        fstat(fd)?,
-        nix::sys::stat::lstat(Path::new(std::ffi::OsStr::from_bytes(&link))),
-    );
+    let (held, named) = (fstat(fd)?, nix::sys::stat::lstat(Path::new(std::ffi::OsStr::from_bytes(&link))));
     if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)) {
         return Ok(path_name(&link));
     }
-    Ok(if held.st_nlink == 0 {
-        Name::Nameless
-    } else {
-        path_name(before)
-    })
+    Ok(if held.st_nlink == 0 { Name::Nameless } else { path_name(before) })
 }
 
 fn path_name(bytes: &[u8]) -> Name {

@@ -19,13 +19,7 @@ const MOST_LINKS: usize = 40;
 
 /// Resolves a path as `thread` would.
 pub(super) fn walk(thread: Pid, start: OwnedFd, path: &Path, follow: bool) -> Result<OwnedFd, Errno> {
-    let mut walk = Walk {
-        thread,
-        at: start,
-        rest: VecDeque::new(),
-        must_be_dir: false,
-        links: 0,
-    };
+    let mut walk = Walk { thread, at: start, rest: VecDeque::new(), must_be_dir: false, links: 0 };
     walk.push_front(path.as_os_str());
     while let Some(name) = walk.rest.pop_front() {
         walk.enter(&name, follow)?;
@@ -70,11 +64,7 @@ impl Walk {
         if self.links > MOST_LINKS {
             return Err(Errno::ELOOP);
         }
-        if is_in_proc(next.as_fd())? {
-            self.follow_in_proc(name)
-        } else {
-            self.follow_link(&next)
-        }
+        if is_in_proc(next.as_fd())? { self.follow_in_proc(name) } else { self.follow_link(&next) }
     }
 
     fn open(&self, name: &OsStr, flags: OFlag, resolve: ResolveFlag) -> Result<OwnedFd, Errno> {
@@ -125,10 +115,7 @@ impl Walk {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.thread)).map_err(|_| Errno::EACCES)?;
         let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-        group
-            .and_then(|text| text.trim().parse().ok())
-            .map(Pid::from_raw)
-            .ok_or(Errno::EACCES)
+        group.and_then(|text| text.trim().parse().ok()).map(Pid::from_raw).ok_or(Errno::EACCES)
     }
 }
 

@@ -21,13 +21,7 @@ pub enum Verb {
 
 impl Verb {
     /// All verbs, in the order in which they are listed to people.
-    pub const ALL: [Verb; 5] = [
-        Verb::Read,
-        Verb::Execute,
-        Verb::Create,
-        Verb::Modify,
-        Verb::Remove,
-    ];
+    pub const ALL: [Verb; 5] = [Verb::Read, Verb::Execute, Verb::Create, Verb::Modify, Verb::Remove];
 
     /// The verb of this name.
     pub fn by_name(name: &str) -> Option<Verb> {
@@ -108,37 +102,17 @@ pub struct Access {
 
 impl Access {
     /// Everything, at native speed.
-    pub const SCRATCH: Access = Access::new(
-        Effect::Allow,
-        Effect::Allow,
-        Effect::Allow,
-        Effect::Allow,
-        Effect::Allow,
-    );
+    pub const SCRATCH: Access =
+        Access::new(Effect::Allow, Effect::Allow, Effect::Allow, Effect::Allow, Effect::Allow);
     /// Changes are saved for undo; removal asks.
-    pub const TRACKED: Access = Access::new(
-        Effect::Allow,
-        Effect::Allow,
-        Effect::Keep,
-        Effect::Keep,
-        Effect::Ask,
-    );
+    pub const TRACKED: Access =
+        Access::new(Effect::Allow, Effect::Allow, Effect::Keep, Effect::Keep, Effect::Ask);
     /// Reading and executing only.
-    pub const READ: Access = Access::new(
-        Effect::Allow,
-        Effect::Allow,
-        Effect::Deny,
-        Effect::Deny,
-        Effect::Deny,
-    );
+    pub const READ: Access =
+        Access::new(Effect::Allow, Effect::Allow, Effect::Deny, Effect::Deny, Effect::Deny);
     /// Nothing.
-    pub const HIDDEN: Access = Access::new(
-        Effect::Deny,
-        Effect::Deny,
-        Effect::Deny,
-        Effect::Deny,
-        Effect::Deny,
-    );
+    pub const HIDDEN: Access =
+        Access::new(Effect::Deny, Effect::Deny, Effect::Deny, Effect::Deny, Effect::Deny);
 
     /// The named accesses, as people write them.
     pub const NAMED: [(&'static str, Access); 4] = [
@@ -150,10 +124,7 @@ impl Access {
 
     /// The named access of this name.
     pub fn by_name(name: &str) -> Option<Access> {
-        Access::NAMED
-            .into_iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, access)| access)
+        Access::NAMED.into_iter().find(|(known, _)| *known == name).map(|(_, access)| access)
     }
 
     /// What the session itself created may be modified and removed freely
@@ -163,11 +134,7 @@ impl Access {
         if self.create >= Effect::Ask {
             return self;
         }
-        Access {
-            modify: Effect::Allow,
-            remove: Effect::Allow,
-            ..self
-        }
+        Access { modify: Effect::Allow, remove: Effect::Allow, ..self }
     }
 
     /// An access from its five effects, in the order of [`Verb::ALL`].
@@ -178,13 +145,7 @@ impl Access {
         modify: Effect,
         remove: Effect,
     ) -> Access {
-        Access {
-            read,
-            execute,
-            create,
-            modify,
-            remove,
-        }
+        Access { read, execute, create, modify, remove }
     }
 
     /// The effect of one verb.
@@ -217,10 +178,8 @@ impl fmt::Display for Access {
         if let Some((name, _)) = Access::NAMED.into_iter().find(|(_, access)| access == self) {
             return f.write_str(name);
         }
-        let effects: Vec<String> = Verb::ALL
-            .into_iter()
-            .map(|verb| format!("{verb}: {}", self.effect(verb)))
-            .collect();
+        let effects: Vec<String> =
+            Verb::ALL.into_iter().map(|verb| format!("{verb}: {}", self.effect(verb))).collect();
         write!(f, "{{{}}}", effects.join(", "))
     }
 }

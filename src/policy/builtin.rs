@@ -1,61 +1,46 @@
-//! The profiles that come with Stockade, embedded in the program.
+//! The profiles that come with Stockade, embedded in the program: as written,
+//! and as JSON, made from it at build time, for a fast start.
 
 use super::profile::{self, Profile, ProfileError};
 
-/// Names and texts, in the order in which they are listed.
-const PROFILES: [(&str, &str); 16] = [
-    ("ci", include_str!("../../profiles/ci.yaml")),
-    ("standard", include_str!("../../profiles/standard.yaml")),
-    ("readonly", include_str!("../../profiles/readonly.yaml")),
-    ("base", include_str!("../../profiles/base.yaml")),
-    (
-        "workspace/scratch",
-        include_str!("../../profiles/workspace/scratch.yaml"),
-    ),
-    (
-        "workspace/tracked",
-        include_str!("../../profiles/workspace/tracked.yaml"),
-    ),
-    (
-        "workspace/read",
-        include_str!("../../profiles/workspace/read.yaml"),
-    ),
-    (
-        "workspace/guards",
-        include_str!("../../profiles/workspace/guards.yaml"),
-    ),
-    ("toolchains", include_str!("../../profiles/toolchains.yaml")),
-    (
-        "toolchains/rust",
-        include_str!("../../profiles/toolchains/rust.yaml"),
-    ),
-    (
-        "toolchains/node",
-        include_str!("../../profiles/toolchains/node.yaml"),
-    ),
-    (
-        "toolchains/python",
-        include_str!("../../profiles/toolchains/python.yaml"),
-    ),
-    ("toolchains/go", include_str!("../../profiles/toolchains/go.yaml")),
-    (
-        "toolchains/java",
-        include_str!("../../profiles/toolchains/java.yaml"),
-    ),
-    (
-        "toolchains/ruby",
-        include_str!("../../profiles/toolchains/ruby.yaml"),
-    ),
-    ("toolchains/c", include_str!("../../profiles/toolchains/c.yaml")),
+/// Name, text and JSON of a profile.
+macro_rules! embedded {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../profiles/", $name, ".yaml")),
+            include_str!(concat!(env!("OUT_DIR"), "/profiles/", $name, ".json")),
+        )
+    };
+}
+
+/// In the order in which they are listed.
+const PROFILES: [(&str, &str, &str); 16] = [
+    embedded!("ci"),
+    embedded!("standard"),
+    embedded!("readonly"),
+    embedded!("base"),
+    embedded!("workspace/scratch"),
+    embedded!("workspace/tracked"),
+    embedded!("workspace/read"),
+    embedded!("workspace/guards"),
+    embedded!("toolchains"),
+    embedded!("toolchains/rust"),
+    embedded!("toolchains/node"),
+    embedded!("toolchains/python"),
+    embedded!("toolchains/go"),
+    embedded!("toolchains/java"),
+    embedded!("toolchains/ruby"),
+    embedded!("toolchains/c"),
 ];
 
 /// The built-in profile of this name, parsed.
 pub fn builtin(name: &str) -> Option<Result<Profile, ProfileError>> {
-    let (name, text) = builtin_names().find(|(known, _)| *known == name)?;
-    Some(profile::parse(text, &format!("built-in profile {name}")))
+    let (name, text, json) = PROFILES.into_iter().find(|(known, ..)| *known == name)?;
+    Some(profile::parse_prepared(json, text, &format!("built-in profile {name}")))
 }
 
 /// Names and texts of all built-in profiles.
 pub fn builtin_names() -> impl Iterator<Item = (&'static str, &'static str)> {
-    PROFILES.into_iter()
+    PROFILES.into_iter().map(|(name, text, _)| (name, text))
 }

@@ -2,11 +2,14 @@
 
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::plan::{Enforcer, Grant, Mode, Plan, Split};
-use super::rules::{self, Policy, Rule, printable};
+use super::facts::Facts;
+use super::plan::{Enforcement, Enforcer, Grant, Mode, Plan, Split, enforcement};
+use super::rules::{Policy, Rule};
+use super::words::{printable, serialize_path, serialize_paths};
 use super::{Effect, LayerKind, Note, Origin, Places, RuleId, Settings, Verb};
 
 /// A decision and what led to it.
@@ -32,7 +35,7 @@ pub struct RuleInWords {
     /// Its access.
     pub access: String,
     /// Why it is there.
-    pub why: String,
+    pub why: Arc<str>,
     /// Where it was written.
     pub origin: Origin,
     /// Whose layer it is in.
@@ -41,13 +44,7 @@ pub struct RuleInWords {
 
 impl RuleInWords {
     fn new(policy: &Policy, id: RuleId) -> RuleInWords {
-        let Rule {
-            pattern,
-            access,
-            why,
-            origin,
-            ..
-        } = policy.rule(id);
+        let Rule { pattern, access, why, origin, .. } = policy.rule(id);
         RuleInWords {
             pattern: pattern.to_string(),
             access: access.to_string(),
@@ -97,14 +94,14 @@ impl fmt::Display for Explanation {
 #[derive(Debug, Serialize)]
 pub struct PlanDocument<'a> {
     mode: Mode,
-    #[serde(serialize_with = "rules::serialize_path")]
+    #[serde(serialize_with = "serialize_path")]
     workspace: &'a Path,
-    #[serde(serialize_with = "rules::serialize_path")]
+    #[serde(serialize_with = "serialize_path")]
     home: &'a Path,
     rules: Vec<EnforcedRule>,
     grants: &'a [Grant],
     splits: &'a [Split],
-    #[serde(serialize_with = "rules::serialize_paths")]
+    #[serde(serialize_with = "serialize_paths")]
     make_dirs: &'a [PathBuf],
     settings: &'a Settings,
     notes: &'a [Note],
@@ -120,8 +117,9 @@ struct EnforcedRule {
 }
 
 /// The plan as a value that can be written as JSON.
-pub fn plan_json(plan: &Plan) -> PlanDocument<'_> {
-    let rules = plan.enforcement.iter().map(|enforcement| EnforcedRule {
+pub fn plan_json<'a>(plan: &'a Plan, facts: &dyn Facts) -> PlanDocument<'a> {
+    let enforcement = enforcement(plan, facts);
+    let rules = enforcement.iter().map(|enforcement| EnforcedRule {
         rule: RuleInWords::new(&plan.policy, enforcement.rule),
         enforced_by: enforcement.by,
         means: meaning(enforcement.by, plan.mode),
@@ -141,54 +139,33 @@ pub fn plan_json(plan: &Plan) -> PlanDocument<'_> {
 }
 
 /// The plan as a person reads it.
-pub fn plan_text(plan: &Plan) -> String {
+pub fn plan_text(plan: &Plan, facts: &dyn Facts) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let _ = write_plan(&mut text, plan);
+    let _ = write_plan(&mut text, plan, &enforcement(plan, facts));
     text
 }
 
-fn write_plan(out: &mut String, plan: &Plan) -> fmt::Result {
+fn write_plan(out: &mut String, plan: &Plan, enforcement: &[Enforcement]) -> fmt::Result {
     let Places { workspace, home, .. } = &plan.policy.places;
     let mode = match plan.mode {
         Mode::Brokered => "brokered",
         Mode::Static => "static",
     };
-    writeln!(
-        out,
-        "workspace  {}\nhome       {}\nmode       {mode}",
-        printable(workspace),
-        printable(home)
-    )?;
+    writeln!(out, "workspace  {}\nhome       {}\nmode       {mode}", printable(workspace), printable(home))?;
     write_settings(out, &plan.policy.settings)?;
     for (by, title) in SECTIONS {
-        write_section(out, plan, by, title)?;
+        write_section(out, plan, enforcement, by, title)?;
     }
-    let absent = plan
-        .enforcement
-        .iter()
-        .filter(|enforcement| enforcement.by == Enforcer::Absent)
-        .count();
-    writeln!(
-        out,
-        "\n{absent} more rules name what does not exist; making it stays refused."
-    )?;
+    let absent = enforcement.iter().filter(|enforcement| enforcement.by == Enforcer::Absent).count();
+    writeln!(out, "\n{absent} more rules name what does not exist; making it stays refused.")?;
     if !plan.splits.is_empty() {
-        writeln!(
-            out,
-            "\nSomething stricter lies in these directories, so they are granted entry by entry:"
-        )?;
+        writeln!(out, "\nSomething stricter lies in these directories, so they are granted entry by entry:")?;
     }
     for Split { path, lost, holes } in &plan.splits {
         let names: Vec<String> = holes.iter().map(|name| printable(Path::new(name))).collect();
         let rights: Vec<&str> = lost.names().collect();
-        writeln!(
-            out,
-            "  {}  not itself: {} (for {})",
-            printable(path),
-            rights.join(", "),
-            names.join(", ")
-        )?;
+        writeln!(out, "  {}  not itself: {} (for {})", printable(path), rights.join(", "), names.join(", "))?;
     }
     for dir in &plan.make_dirs {
         writeln!(out, "\nmade for the run, removed if empty: {}", printable(dir))?;
@@ -205,14 +182,8 @@ const SECTIONS: [(Enforcer, &str); 4] = [
         Enforcer::KernelAndBroker,
         "Changed natively; chmod, chown, utime and xattr are performed by the broker:",
     ),
-    (
-        Enforcer::KernelExisting,
-        "Enforced by the kernel for what exists at the start:",
-    ),
-    (
-        Enforcer::Refused,
-        "Changes are refused by the kernel, since nobody serves them yet:",
-    ),
+    (Enforcer::KernelExisting, "Enforced by the kernel for what exists at the start:"),
+    (Enforcer::Refused, "Changes are refused by the kernel, since nobody serves them yet:"),
 ];
 
 fn meaning(by: Enforcer, mode: Mode) -> &'static str {
@@ -239,13 +210,15 @@ fn write_settings(out: &mut String, settings: &Settings) -> fmt::Result {
     writeln!(out, "git        {}", name(&settings.git))
 }
 
-fn write_section(out: &mut String, plan: &Plan, by: Enforcer, title: &str) -> fmt::Result {
-    let ids: Vec<RuleId> = plan
-        .enforcement
-        .iter()
-        .filter(|enforcement| enforcement.by == by)
-        .map(|found| found.rule)
-        .collect();
+fn write_section(
+    out: &mut String,
+    plan: &Plan,
+    enforcement: &[Enforcement],
+    by: Enforcer,
+    title: &str,
+) -> fmt::Result {
+    let ids: Vec<RuleId> =
+        enforcement.iter().filter(|enforcement| enforcement.by == by).map(|found| found.rule).collect();
     if ids.is_empty() {
         return Ok(());
     }
@@ -254,11 +227,7 @@ fn write_section(out: &mut String, plan: &Plan, by: Enforcer, title: &str) -> fm
     for id in ids {
         let rule = plan.policy.rule(id);
         let access = rule.access.to_string();
-        let why = if rule.why == last_why {
-            ""
-        } else {
-            rule.why.as_str()
-        };
+        let why = if *rule.why == *last_why { "" } else { &*rule.why };
         last_why = &rule.why;
         let line = format!("  {access:8} {:38} {why}", rule.pattern.to_string());
         writeln!(out, "{}", line.trim_end())?;

@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::facts::{Facts, Kind};
-use super::rules::{Force, Pattern, Rule};
-use super::{Access, Note, Origin, Places, vars};
+use super::pattern::Pattern;
+use super::rules::{Force, Rule};
+use super::{Access, Note, Origin, Places};
 
 /// Rules for what the workspace's `.git` file points to (`gitdir:`), and what
 /// that in turn shares (`commondir`); none where `.git` is a directory.
@@ -23,10 +24,7 @@ pub(super) fn protection(places: &Places, facts: &dyn Facts, notes: &mut Vec<Not
     let Some(git_dir) = pointed_to(facts, &file, b"gitdir:", &places.workspace) else {
         return Vec::new();
     };
-    let origin = Origin {
-        source: file.display().to_string(),
-        line: 1,
-    };
+    let origin = Origin { source: file.display().to_string().into(), line: 1 };
     if !is_genuine(facts, &git_dir, &file) {
         let text = format!("{} does not point back, so it is not opened", git_dir.display());
         notes.push(Note { origin, text });
@@ -72,17 +70,6 @@ fn is_genuine(facts: &dyn Facts, git_dir: &Path, file: &Path) -> bool {
     let has_head = facts.kind(&git_dir.join("HEAD")).is_some();
     let points_back =
         pointed_to(facts, &git_dir.join("gitdir"), b"", git_dir).is_some_and(|back| back == file);
-    let in_git = git_dir
-        .components()
-        .any(|component| component.as_os_str() == ".git");
+    let in_git = git_dir.components().any(|component| component.as_os_str() == ".git");
     has_head && (points_back || in_git)
-}
-
-impl Pattern {
-    /// The pattern that matches one path.
-    pub fn of_path(path: &Path) -> Pattern {
-        let text = vars::escape(path);
-        // An escaped path has no wildcard that could be wrong.
-        Pattern::parse(&text).unwrap_or_else(|_| unreachable!("{text} is an escaped path"))
-    }
 }

@@ -1,12 +1,13 @@
 //! `extends`, layers, and symbolic links: from profiles to one [`Policy`].
 
-use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::facts::{Facts, Kind};
+use super::pattern::Pattern;
 use super::profile::{Profile, ProfileError, RuleSpec, SettingsSpec, Size};
-use super::rules::{Force, Layer, Pattern, Policy, Rule};
+use super::rules::{Force, Layer, Policy, Rule};
 use super::vars::{self, VarError};
+use super::words::printable;
 use super::{
     Access, Effect, EnvRules, GitMode, LayerKind, Limits, Note, Origin, Places, Settings, SyscallRules, git,
 };
@@ -66,15 +67,12 @@ fn add_with_parents(
     path: &mut Vec<String>,
     done: &mut Vec<Profile>,
 ) -> Result<(), ProfileError> {
-    let source = profile.origin.source.clone();
+    let source = profile.origin.source.to_string();
     if let Some(start) = path.iter().position(|seen| *seen == source) {
         let cycle = path[start..].iter().cloned().chain([source]).collect();
-        return Err(ProfileError::Cycle {
-            origin: profile.origin,
-            cycle,
-        });
+        return Err(ProfileError::Cycle { origin: profile.origin, cycle });
     }
-    if done.iter().any(|known| known.origin.source == source) {
+    if done.iter().any(|known| *known.origin.source == *source) {
         return Ok(());
     }
     path.push(source);
@@ -103,28 +101,15 @@ pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> R
         layers.push(follow_links(layer, places, facts, &mut notes));
     }
     let settings = settings(sources, places, &mut notes)?;
-    Ok(Policy {
-        places: places.clone(),
-        layers,
-        settings,
-        notes,
-    })
+    Ok(Policy { places: places.clone(), layers, settings, notes })
 }
 
 fn rules_of(source: &LayerSource, places: &Places) -> Result<Vec<Rule>, PolicyError> {
     let mut rules = Vec::new();
-    let of_profiles = source
-        .profiles
-        .iter()
-        .flat_map(|profile| &profile.rules)
-        .map(|rule| {
-            let force = if rule.is_final {
-                Force::Final
-            } else {
-                Force::Normal
-            };
-            (rule, force)
-        });
+    let of_profiles = source.profiles.iter().flat_map(|profile| &profile.rules).map(|rule| {
+        let force = if rule.is_final { Force::Final } else { Force::Normal };
+        (rule, force)
+    });
     let all = of_profiles.chain(source.extra.iter().map(|rule| (rule, Force::CommandLine)));
     for (spec, force) in all {
         for text in &spec.paths {
@@ -145,37 +130,25 @@ fn rule(spec: &RuleSpec, text: &str, force: Force, places: &Places) -> Result<Ru
         pattern: text.into(),
         source,
     })?;
-    Ok(Rule {
-        pattern,
-        access: spec.access,
-        why: spec.why.clone(),
-        force,
-        origin: spec.origin.clone(),
-    })
+    Ok(Rule { pattern, access: spec.access, why: spec.why.clone(), force, origin: spec.origin.clone() })
 }
 
 /// Rules whose literal prefix goes through a symbolic link hold for the real
 /// path as well, unless the link lies in the workspace or the jail could
 /// replace it: then it could point the rule anywhere.
 fn follow_links(layer: Layer, places: &Places, facts: &dyn Facts, notes: &mut Vec<Note>) -> Layer {
-    let mut links = Links {
-        facts,
-        places,
-        seen: BTreeMap::new(),
-    };
-    let mut aliases = BTreeMap::new();
+    let links = Links { facts, places };
+    let mut aliases: Vec<(usize, PathBuf)> = Vec::new();
     for (index, rule) in layer.rules.iter().enumerate() {
         match links.real(&rule.pattern.literal_prefix().0, &layer) {
             Resolved::Same => {}
-            Resolved::Real(path) => {
-                aliases.insert(index, path);
-            }
+            Resolved::Real(path) => aliases.push((index, path)),
             Resolved::Refused(link) => notes.push(Note {
                 origin: rule.origin.clone(),
                 text: format!(
                     "{}: the symbolic link {} is not followed, since it can be replaced from inside",
                     rule.pattern,
-                    super::rules::printable(&link)
+                    printable(&link)
                 ),
             }),
         }
@@ -183,24 +156,22 @@ fn follow_links(layer: Layer, places: &Places, facts: &dyn Facts, notes: &mut Ve
     if aliases.is_empty() {
         return layer;
     }
-    let mut rules = Vec::with_capacity(layer.rules.len() + aliases.len());
-    for (index, rule) in layer.rules.iter().enumerate() {
-        rules.push(rule.clone());
-        if let Some(real) = aliases.get(&index) {
-            rules.push(Rule {
-                pattern: rule.pattern.with_prefix(real),
-                ..rule.clone()
-            });
-        }
+    let Layer { kind, default, rules: old, .. } = layer;
+    let mut rules = Vec::with_capacity(old.len() + aliases.len());
+    let mut aliases = aliases.into_iter().peekable();
+    for (index, rule) in old.into_iter().enumerate() {
+        let alias = aliases.next_if(|(aliased, _)| *aliased == index);
+        let alias = alias.map(|(_, real)| Rule { pattern: rule.pattern.with_prefix(&real), ..rule.clone() });
+        rules.push(rule);
+        rules.extend(alias);
     }
-    Layer::new(layer.kind, layer.default, rules)
+    Layer::new(kind, default, rules)
 }
 
 /// Symbolic links on the way to a path.
 struct Links<'a> {
     facts: &'a dyn Facts,
     places: &'a Places,
-    seen: BTreeMap<PathBuf, Option<Kind>>,
 }
 
 enum Resolved {
@@ -213,18 +184,7 @@ enum Resolved {
 }
 
 impl Links<'_> {
-    fn kind(&mut self, path: &Path) -> Option<Kind> {
-        match self.seen.get(path) {
-            Some(kind) => *kind,
-            None => {
-                let kind = self.facts.kind(path);
-                self.seen.insert(path.to_path_buf(), kind);
-                kind
-            }
-        }
-    }
-
-    fn real(&mut self, path: &Path, layer: &Layer) -> Resolved {
+    fn real(&self, path: &Path, layer: &Layer) -> Resolved {
         let mut real = PathBuf::from("/");
         let mut rest: Vec<Component<'_>> = path.components().rev().collect();
         let mut targets: Vec<PathBuf> = Vec::new();
@@ -243,7 +203,7 @@ impl Links<'_> {
                 continue;
             }
             real.push(&name);
-            match self.kind(&real) {
+            match self.facts.kind(&real) {
                 // Nothing exists beneath what does not exist: the rest stays as written.
                 None => {
                     real.extend(pending.iter().rev());
@@ -273,11 +233,7 @@ impl Links<'_> {
                 }
             }
         }
-        if targets.is_empty() {
-            Resolved::Same
-        } else {
-            Resolved::Real(real)
-        }
+        if targets.is_empty() { Resolved::Same } else { Resolved::Real(real) }
     }
 
     /// Whether somebody in the jail may put another link in this one's place,
@@ -298,16 +254,10 @@ fn settings(
 ) -> Result<Settings, PolicyError> {
     let mut settings = Settings::default();
     for source in sources.iter().filter(|source| source.kind == LayerKind::User) {
-        source
-            .profiles
-            .iter()
-            .for_each(|profile| extend(&mut settings, &profile.settings));
+        source.profiles.iter().for_each(|profile| extend(&mut settings, &profile.settings));
     }
     for source in sources.iter().filter(|source| source.kind != LayerKind::User) {
-        source
-            .profiles
-            .iter()
-            .for_each(|profile| tighten(&mut settings, profile, notes));
+        source.profiles.iter().for_each(|profile| tighten(&mut settings, profile, notes));
     }
     if settings.git == GitMode::Commit {
         notes.push(Note {
@@ -317,10 +267,7 @@ fn settings(
     }
     for (name, value) in &mut settings.env.set {
         *value = vars::expand_value(value, places).map_err(|source| PolicyError::Variable {
-            origin: Origin {
-                source: format!("env: set: {name}"),
-                line: 0,
-            },
+            origin: Origin { source: format!("env: set: {name}").into(), line: 0 },
             text: value.clone(),
             source,
         })?;
@@ -330,13 +277,7 @@ fn settings(
 
 /// A child's settings over its parents': lists grow, single values are replaced.
 fn extend(settings: &mut Settings, spec: &SettingsSpec) {
-    let EnvRules {
-        inherit,
-        pass,
-        drop,
-        set,
-        ..
-    } = &mut settings.env;
+    let EnvRules { inherit, pass, drop, set, .. } = &mut settings.env;
     *inherit = spec.env.inherit.unwrap_or(*inherit);
     pass.extend(spec.env.pass.iter().cloned());
     drop.extend(spec.env.drop.iter().cloned());
@@ -345,10 +286,7 @@ fn extend(settings: &mut Settings, spec: &SettingsSpec) {
     settings.unix_sockets = spec.unix_sockets.unwrap_or(settings.unix_sockets);
     settings.git = spec.git.unwrap_or(settings.git);
     each_limit(&mut settings.limits, spec, |known, new| *known = new.or(*known));
-    settings
-        .syscalls
-        .allow
-        .extend(spec.syscalls.allow.iter().cloned());
+    settings.syscalls.allow.extend(spec.syscalls.allow.iter().cloned());
     settings.syscalls.deny.extend(spec.syscalls.deny.iter().cloned());
 }
 
@@ -357,12 +295,9 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
     let spec = &profile.settings;
     settings.env.inherit &= spec.env.inherit.unwrap_or(true);
     settings.env.drop_always.extend(spec.env.drop.iter().cloned());
-    settings.network = spec
-        .network
-        .map_or(settings.network, |network| network.min(settings.network));
-    settings.unix_sockets = spec.unix_sockets.map_or(settings.unix_sockets, |sockets| {
-        sockets.min(settings.unix_sockets)
-    });
+    settings.network = spec.network.map_or(settings.network, |network| network.min(settings.network));
+    settings.unix_sockets =
+        spec.unix_sockets.map_or(settings.unix_sockets, |sockets| sockets.min(settings.unix_sockets));
     settings.git = spec.git.map_or(settings.git, |git| git.min(settings.git));
     each_limit(&mut settings.limits, spec, |known, new| {
         *known = match (*known, new) {
@@ -379,10 +314,7 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
     ];
     for (key, _) in loosening.into_iter().filter(|(_, present)| *present) {
         let text = format!("{key} is ignored: this file can only tighten");
-        notes.push(Note {
-            origin: profile.origin.clone(),
-            text,
-        });
+        notes.push(Note { origin: profile.origin.clone(), text });
     }
 }
 

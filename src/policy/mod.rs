@@ -9,25 +9,31 @@ pub mod explain;
 pub mod facts;
 pub mod git;
 pub mod merge;
+pub mod pattern;
 pub mod plan;
 pub mod profile;
 pub mod rules;
 pub mod settings;
 mod split;
+mod trie;
 pub mod vars;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 pub use access::{Access, Effect, Verb};
 pub use merge::{LayerSource, PolicyError, resolve};
-pub use rules::{Layer, Pattern, Policy, Rule, printable};
+pub use pattern::Pattern;
+pub use rules::{Layer, Policy, Rule};
 pub use settings::{EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UnixSockets};
+pub use words::printable;
 
 /// Whose rules a layer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,12 +57,18 @@ pub struct Note {
 }
 
 /// Where a rule was written.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The profile's file, `built-in profile NAME`, or `command line`.
-    pub source: String,
+    pub source: Arc<str>,
     /// Line from 1; 0 where there are no lines.
     pub line: usize,
+}
+
+impl Default for Origin {
+    fn default() -> Origin {
+        Origin { source: "".into(), line: 0 }
+    }
 }
 
 impl Serialize for Origin {

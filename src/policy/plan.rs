@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::facts::{Facts, Kind};
-use super::rules::{self, Policy, Rule};
+use super::rules::{Policy, Rule};
+use super::words::{serialize_path, serialize_paths};
 use super::{Access, Effect, LayerKind, Note, RuleId, Verb, split};
 
 /// Who stays behind to serve what Landlock cannot decide.
@@ -38,21 +40,9 @@ pub struct Rights {
 
 impl Rights {
     /// No right.
-    pub const NONE: Rights = Rights {
-        list: false,
-        read: false,
-        execute: false,
-        write: false,
-        change: false,
-    };
+    pub const NONE: Rights = Rights { list: false, read: false, execute: false, write: false, change: false };
     /// Every right.
-    pub const ALL: Rights = Rights {
-        list: true,
-        read: true,
-        execute: true,
-        write: true,
-        change: true,
-    };
+    pub const ALL: Rights = Rights { list: true, read: true, execute: true, write: true, change: true };
 
     /// What an access gives without anybody watching. Changing names is all or
     /// nothing: only where creating, modifying and removing are all allowed.
@@ -117,7 +107,7 @@ impl Rights {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Grant {
     /// Real path; the grant covers its whole subtree.
-    #[serde(serialize_with = "rules::serialize_path")]
+    #[serde(serialize_with = "serialize_path")]
     pub path: PathBuf,
     /// Whether it is a directory.
     pub is_dir: bool,
@@ -129,12 +119,12 @@ pub struct Grant {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Split {
     /// The directory.
-    #[serde(serialize_with = "rules::serialize_path")]
+    #[serde(serialize_with = "serialize_path")]
     pub path: PathBuf,
     /// What the policy gives here, and nobody grants at the directory itself.
     pub lost: Rights,
     /// Some of the entries that forced it.
-    #[serde(serialize_with = "rules::serialize_paths")]
+    #[serde(serialize_with = "serialize_paths")]
     pub holes: Vec<OsString>,
 }
 
@@ -170,7 +160,7 @@ pub struct Plan {
     /// Whether a broker stays behind.
     pub mode: Mode,
     /// The rules that the broker decides by.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// What Landlock grants, sorted by path.
     pub grants: Vec<Grant>,
     /// Where grants had to be split.
@@ -178,8 +168,6 @@ pub struct Plan {
     /// Scratch directories that do not exist yet: made before the start and
     /// removed at the end if empty.
     pub make_dirs: Vec<PathBuf>,
-    /// Every rule with its enforcer, in the policy's order.
-    pub enforcement: Vec<Enforcement>,
     /// What a person should know about how it came out.
     pub notes: Vec<Note>,
 }
@@ -187,28 +175,11 @@ pub struct Plan {
 /// Compiles a policy.
 pub fn compile(policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
     let make_dirs = make_dirs(&policy, facts);
-    let made = make_dirs
-        .iter()
-        .cloned()
-        .chain([policy.places.tmpdir.clone()])
-        .collect();
+    let made = make_dirs.iter().cloned().chain([policy.places.tmpdir.clone()]).collect();
     let facts = WithMade { facts, made };
-    let split::Grants {
-        grants,
-        splits,
-        notes,
-    } = split::grants(&policy, &facts);
-    let enforcement = enforcement(&policy, mode, &facts);
+    let split::Grants { grants, splits, notes } = split::grants(&policy, &facts);
     let notes = policy.notes.iter().cloned().chain(notes).collect();
-    Plan {
-        mode,
-        policy,
-        grants,
-        splits,
-        make_dirs,
-        enforcement,
-        notes,
-    }
+    Plan { mode, policy: Arc::new(policy), grants, splits, make_dirs, notes }
 }
 
 /// Scratch directories that a rule of the user names and that could exist: the
@@ -216,19 +187,13 @@ pub fn compile(policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
 /// workspace or the home.
 fn make_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
     let users = policy.layers.iter().filter(|layer| layer.kind == LayerKind::User);
-    let literals = users.flat_map(|layer| &layer.rules).filter_map(|rule| {
-        if rule.access == Access::SCRATCH {
-            rule.pattern.literal()
-        } else {
-            None
-        }
-    });
+    let literals = users
+        .flat_map(|layer| &layer.rules)
+        .filter_map(|rule| if rule.access == Access::SCRATCH { rule.pattern.literal() } else { None });
     let mut dirs: Vec<PathBuf> = literals
         .filter(|path| {
             let places = &policy.places;
-            let inside = [&places.workspace, &places.home]
-                .into_iter()
-                .find(|root| path.starts_with(root));
+            let inside = [&places.workspace, &places.home].into_iter().find(|root| path.starts_with(root));
             let Some(root) = inside else { return false };
             path != root
                 && facts.kind(path).is_none()
@@ -242,9 +207,7 @@ fn make_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
 }
 
 fn is_plain_dir(dir: &Path, root: &Path, facts: &dyn Facts) -> bool {
-    dir.ancestors()
-        .take_while(|path| path.starts_with(root))
-        .all(|path| facts.kind(path) == Some(Kind::Dir))
+    dir.ancestors().take_while(|path| path.starts_with(root)).all(|path| facts.kind(path) == Some(Kind::Dir))
 }
 
 /// The facts as they will be once the launcher has made its directories.
@@ -255,11 +218,7 @@ struct WithMade<'a> {
 
 impl Facts for WithMade<'_> {
     fn kind(&self, path: &Path) -> Option<Kind> {
-        if self.made.contains(path) {
-            Some(Kind::Dir)
-        } else {
-            self.facts.kind(path)
-        }
+        if self.made.contains(path) { Some(Kind::Dir) } else { self.facts.kind(path) }
     }
 
     fn list(&self, dir: &Path) -> Option<Vec<(OsString, Kind)>> {
@@ -285,14 +244,14 @@ impl Facts for WithMade<'_> {
     }
 }
 
-fn enforcement(policy: &Policy, mode: Mode, facts: &dyn Facts) -> Vec<Enforcement> {
+/// Every rule with its enforcer, in the policy's order.
+pub fn enforcement(plan: &Plan, facts: &dyn Facts) -> Vec<Enforcement> {
+    let made = plan.make_dirs.iter().cloned().chain([plan.policy.places.tmpdir.clone()]).collect();
+    let facts = WithMade { facts, made };
     let mut all = Vec::new();
-    for (layer, rules) in policy.layers.iter().map(|layer| &layer.rules).enumerate() {
+    for (layer, rules) in plan.policy.layers.iter().map(|layer| &layer.rules).enumerate() {
         for (index, rule) in rules.iter().enumerate() {
-            all.push(Enforcement {
-                rule: RuleId { layer, index },
-                by: enforcer(rule, mode, facts),
-            });
+            all.push(Enforcement { rule: RuleId { layer, index }, by: enforcer(rule, plan.mode, &facts) });
         }
     }
     all
@@ -305,9 +264,7 @@ fn enforcer(rule: &Rule, mode: Mode, facts: &dyn Facts) -> Enforcer {
     }
     let native = Rights::native(rule.access);
     let changes = [Verb::Create, Verb::Modify, Verb::Remove];
-    let any_change = changes
-        .iter()
-        .any(|verb| rule.access.effect(*verb) != Effect::Deny);
+    let any_change = changes.iter().any(|verb| rule.access.effect(*verb) != Effect::Deny);
     if any_change && !native.change && !native.write {
         Enforcer::Refused
     } else if native.write {

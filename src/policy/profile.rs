@@ -2,11 +2,12 @@
 //! place that knows serde_yaml.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 
 use super::vars::{self, VarError};
-use super::{Access, Effect, GitMode, Network, Origin, UnixSockets, rules};
+use super::{Access, Effect, GitMode, Network, Origin, UnixSockets, pattern};
 
 /// The schema version that this program reads.
 const VERSION: u32 = 1;
@@ -73,10 +74,7 @@ pub enum ProfileError {
 impl ProfileError {
     /// An `extends` that leads nowhere.
     pub fn unknown_parent(name: &str, origin: &Origin) -> ProfileError {
-        ProfileError::UnknownParent {
-            origin: origin.clone(),
-            name: name.into(),
-        }
+        ProfileError::UnknownParent { origin: origin.clone(), name: name.into() }
     }
 }
 
@@ -105,7 +103,7 @@ pub struct RuleSpec {
     /// The patterns it holds for.
     pub paths: Vec<String>,
     /// Why it is there.
-    pub why: String,
+    pub why: Arc<str>,
     /// A floor that later rules of its layer cannot loosen.
     pub is_final: bool,
     /// Where it was written.
@@ -204,10 +202,7 @@ struct Document {
     #[serde(default)]
     syscalls: SyscallsSpec,
     git: Option<GitMode>,
-    #[expect(
-        dead_code,
-        reason = "checked as written; given a meaning when approvals are built"
-    )]
+    #[expect(dead_code, reason = "checked as written; given a meaning when approvals are built")]
     approvals: Option<ApprovalsDocument>,
     #[expect(dead_code, reason = "checked as written; given a meaning when undo is built")]
     undo: Option<UndoDocument>,
@@ -253,16 +248,22 @@ pub fn parse(text: &str, source: &str) -> Result<Profile, ProfileError> {
     build(document, &rule_lines(text), source)
 }
 
+/// Parses a profile that was turned into JSON from `text`, which is still
+/// needed for the places of its rules.
+pub(super) fn parse_prepared(json: &str, text: &str, source: &str) -> Result<Profile, ProfileError> {
+    let document: Document = serde_json::from_str(json).map_err(|error| ProfileError::Syntax {
+        origin: Origin { source: source.into(), line: error.line() },
+        column: error.column(),
+        message: error.to_string(),
+    })?;
+    build(document, &rule_lines(text), source)
+}
+
 fn build(document: Document, lines: &[usize], source: &str) -> Result<Profile, ProfileError> {
-    let origin = |line| Origin {
-        source: source.into(),
-        line,
-    };
+    let source: Arc<str> = source.into();
+    let origin = |line| Origin { source: Arc::clone(&source), line };
     if document.version != VERSION {
-        return Err(ProfileError::Version {
-            origin: origin(0),
-            found: document.version,
-        });
+        return Err(ProfileError::Version { origin: origin(0), found: document.version });
     }
     let fallback = lines.first().copied().unwrap_or(0);
     let exact = lines.len() == document.rules.len() + 1;
@@ -275,16 +276,12 @@ fn build(document: Document, lines: &[usize], source: &str) -> Result<Profile, P
         rules.push(RuleSpec {
             access: rule.access.0,
             paths: rule.paths,
-            why: rule.why,
+            why: rule.why.into(),
             is_final: rule.is_final,
             origin,
         });
     }
-    let nowhere = super::Places {
-        workspace: "/".into(),
-        home: "/".into(),
-        tmpdir: "/".into(),
-    };
+    let nowhere = super::Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into() };
     for (name, value) in &document.env.set {
         vars::expand_value(value, &nowhere).map_err(|reason| ProfileError::Env {
             origin: origin(0),
@@ -310,33 +307,18 @@ fn build(document: Document, lines: &[usize], source: &str) -> Result<Profile, P
 }
 
 fn check_pattern(pattern: &str, origin: &Origin) -> Result<(), ProfileError> {
-    let bad = |reason: String| ProfileError::Pattern {
-        origin: origin.clone(),
-        pattern: pattern.into(),
-        reason,
-    };
+    let bad =
+        |reason: String| ProfileError::Pattern { origin: origin.clone(), pattern: pattern.into(), reason };
     vars::check(pattern).map_err(|error| bad(error.to_string()))?;
-    rules::check_globs(pattern).map_err(|error| bad(error.to_string()))
+    pattern::check_globs(pattern).map_err(|error| bad(error.to_string()))
 }
 
 fn syntax_error(error: &serde_yaml::Error, source: &str) -> ProfileError {
-    let (line, column) = error
-        .location()
-        .map_or((0, 0), |location| (location.line(), location.column()));
+    let (line, column) = error.location().map_or((0, 0), |location| (location.line(), location.column()));
     let full = error.to_string();
     // serde_yaml ends its messages with the place, which stands in front here.
-    let message = full
-        .rsplit_once(" at line ")
-        .map_or(full.as_str(), |(message, _)| message)
-        .to_string();
-    ProfileError::Syntax {
-        origin: Origin {
-            source: source.into(),
-            line,
-        },
-        column,
-        message,
-    }
+    let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(message, _)| message).to_string();
+    ProfileError::Syntax { origin: Origin { source: source.into(), line }, column, message }
 }
 
 /// Line numbers: of `rules:` first, then of each rule. serde_yaml keeps no
@@ -396,9 +378,7 @@ impl<'de> Deserialize<'de> for AccessDocument {
                 f.write_str("scratch, tracked, read, hidden, or an effect for each of the five verbs")
             }
             fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<AccessDocument, E> {
-                Access::by_name(name)
-                    .map(AccessDocument)
-                    .ok_or_else(|| E::unknown_variant(name, NAMES))
+                Access::by_name(name).map(AccessDocument).ok_or_else(|| E::unknown_variant(name, NAMES))
             }
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<AccessDocument, A::Error> {
                 use serde::de::Error;
@@ -413,10 +393,7 @@ impl<'de> Deserialize<'de> for AccessDocument {
                     }
                 }
                 let get = |verb: &'static str| {
-                    effects
-                        .get(verb)
-                        .copied()
-                        .ok_or_else(|| A::Error::missing_field(verb))
+                    effects.get(verb).copied().ok_or_else(|| A::Error::missing_field(verb))
                 };
                 let (read, execute) = (get("read")?, get("execute")?);
                 let access = Access::new(read, execute, get("create")?, get("modify")?, get("remove")?);
@@ -447,9 +424,7 @@ impl<'de> Deserialize<'de> for Size {
 }
 
 fn size(text: &str) -> Option<Size> {
-    let digits = text
-        .find(|character: char| !character.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let shift = match unit.trim() {
         "" => 0,

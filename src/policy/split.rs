@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::facts::{Facts, Kind};
 use super::plan::{Grant, Rights, Split};
-use super::rules::{Policy, Walk};
+use super::rules::Policy;
+use super::trie::Walk;
 use super::{Note, Origin};
 
 /// How many holes a split names.
@@ -25,18 +26,10 @@ pub(super) struct Grants {
 
 /// Compiles the grants of a policy.
 pub(super) fn grants(policy: &Policy, facts: &dyn Facts) -> Grants {
-    let mut survey = Survey {
-        facts,
-        path: PathBuf::from("/"),
-        notes: Vec::new(),
-    };
+    let mut survey = Survey { facts, path: PathBuf::from("/"), notes: Vec::new() };
     let root = survey.visit(policy.start(), OsString::new(), Some(Kind::Dir));
     let notes = survey.notes;
-    let mut grants = Grants {
-        grants: Vec::new(),
-        splits: Vec::new(),
-        notes,
-    };
+    let mut grants = Grants { grants: Vec::new(), splits: Vec::new(), notes };
     emit(&root, Path::new("/"), Rights::NONE, facts, &mut grants);
     grants.grants.sort();
     grants
@@ -62,15 +55,9 @@ impl Node {
         match self.kind {
             Some(Kind::Dir) => self.uniform,
             // Files are not listed. Neither are names that do not exist.
-            Some(Kind::File) | None => Rights {
-                list: true,
-                ..self.uniform
-            },
+            Some(Kind::File) | None => Rights { list: true, ..self.uniform },
             // A link has no content of its own.
-            Some(Kind::Symlink) => Rights {
-                change,
-                ..Rights::ALL
-            },
+            Some(Kind::Symlink) => Rights { change, ..Rights::ALL },
         }
     }
 
@@ -89,32 +76,19 @@ struct Survey<'a> {
 impl Survey<'_> {
     fn visit(&mut self, walk: Walk<'_>, name: OsString, kind: Option<Kind>) -> Node {
         let native = Rights::native(walk.access());
-        let mut node = Node {
-            name,
-            kind,
-            native,
-            uniform: native,
-            children: Vec::new(),
-        };
+        let mut node = Node { name, kind, native, uniform: native, children: Vec::new() };
         let mut named: Vec<&OsStr> = walk.named_below().collect();
         named.sort_unstable();
         named.dedup();
         for name in &named {
-            let kind = if kind == Some(Kind::Dir) {
-                self.facts.kind(&self.path.join(name))
-            } else {
-                None
-            };
+            let kind = if kind == Some(Kind::Dir) { self.facts.kind(&self.path.join(name)) } else { None };
             let child = self.enter(&walk, name, kind);
             self.adopt(&mut node, child);
         }
         if kind == Some(Kind::Dir) {
             self.visit_wildcards(&walk, &named, &mut node);
         }
-        node.uniform = node
-            .children
-            .iter()
-            .fold(node.uniform, |uniform, child| uniform.and(child.ceiling()));
+        node.uniform = node.children.iter().fold(node.uniform, |uniform, child| uniform.and(child.ceiling()));
         node
     }
 
@@ -135,14 +109,8 @@ impl Survey<'_> {
             if !removable.is_empty() {
                 let rights: Vec<&str> = removable.names().collect();
                 let path = self.path.display();
-                let text = format!(
-                    "{path} cannot be listed, so it is not granted: {}",
-                    rights.join(", ")
-                );
-                self.notes.push(Note {
-                    origin: Origin::default(),
-                    text,
-                });
+                let text = format!("{path} cannot be listed, so it is not granted: {}", rights.join(", "));
+                self.notes.push(Note { origin: Origin::default(), text });
             }
             return;
         };
@@ -179,12 +147,7 @@ fn emit(node: &Node, path: &Path, given: Rights, facts: &dyn Facts, out: &mut Gr
     };
     if !is_dir {
         // Names cannot be changed in a file, nor can it be listed.
-        let rights = Rights {
-            change: false,
-            list: false,
-            ..node.native
-        }
-        .minus(given);
+        let rights = Rights { change: false, list: false, ..node.native }.minus(given);
         push(out, path, false, rights);
         return;
     }
@@ -202,16 +165,9 @@ fn emit(node: &Node, path: &Path, given: Rights, facts: &dyn Facts, out: &mut Gr
 
 /// Grants the entries that no rule singles out what their directory cannot have.
 fn split(node: &Node, path: &Path, given: Rights, rest: Rights, facts: &dyn Facts, out: &mut Grants) {
-    let holes = node
-        .children
-        .iter()
-        .filter(|child| !rest.minus(child.ceiling()).is_empty());
+    let holes = node.children.iter().filter(|child| !rest.minus(child.ceiling()).is_empty());
     let holes = holes.map(|child| child.name.clone()).take(HOLES_NAMED).collect();
-    out.splits.push(Split {
-        path: path.to_path_buf(),
-        lost: rest,
-        holes,
-    });
+    out.splits.push(Split { path: path.to_path_buf(), lost: rest, holes });
     let singled_out = |name: &OsStr| node.children.iter().any(|child| child.name == name);
     let Some(entries) = facts.list(path) else { return };
     for (name, kind) in entries.iter().filter(|(name, _)| !singled_out(name)) {
@@ -229,10 +185,6 @@ fn split(node: &Node, path: &Path, given: Rights, rest: Rights, facts: &dyn Fact
 
 fn push(out: &mut Grants, path: &Path, is_dir: bool, rights: Rights) {
     if !rights.is_empty() {
-        out.grants.push(Grant {
-            path: path.to_path_buf(),
-            is_dir,
-            rights,
-        });
+        out.grants.push(Grant { path: path.to_path_buf(), is_dir, rights });
     }
 }

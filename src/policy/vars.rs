@@ -26,11 +26,7 @@ pub enum VarError {
 
 /// Checks that a pattern can be expanded, wherever the jail will stand.
 pub fn check(pattern: &str) -> Result<(), VarError> {
-    let nowhere = Places {
-        workspace: "/".into(),
-        home: "/".into(),
-        tmpdir: "/".into(),
-    };
+    let nowhere = Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into() };
     expand_pattern(pattern, &nowhere).map(drop)
 }
 
@@ -58,9 +54,7 @@ pub fn expand_pattern(pattern: &str, places: &Places) -> Result<String, VarError
 
 /// A value of the environment with its variables replaced.
 pub fn expand_value(value: &str, places: &Places) -> Result<String, VarError> {
-    substitute(value, &|name| {
-        place(name, places).map(|path| path.to_string_lossy().into_owned())
-    })
+    substitute(value, &|name| place(name, places).map(|path| path.to_string_lossy().into_owned()))
 }
 
 /// A path as a pattern that matches just itself. Bytes that are not UTF-8

@@ -136,10 +136,7 @@ pub fn compile(config: &Config<'_>) -> Result<Programs, FilterError> {
             Verdict::Run => {}
             Verdict::Fail(Errno::ENOSYS) => continue,
             Verdict::Fail(errno) => {
-                failing
-                    .entry(errno as i32)
-                    .or_default()
-                    .insert(number.into(), Vec::new());
+                failing.entry(errno as i32).or_default().insert(number.into(), Vec::new());
             }
             Verdict::FailIf(cases) => {
                 for case in cases {
@@ -156,11 +153,7 @@ pub fn compile(config: &Config<'_>) -> Result<Programs, FilterError> {
     known.sort_unstable();
     let mut plain = vec![gate(config.arch, &known)];
     for (errno, rules) in failing {
-        plain.push(program(
-            rules,
-            SeccompAction::Errno(errno.unsigned_abs()),
-            config.arch,
-        )?);
+        plain.push(program(rules, SeccompAction::Errno(errno.unsigned_abs()), config.arch)?);
     }
     let notify = if notified.is_empty() {
         None
@@ -213,32 +206,17 @@ fn program(rules: Rules, action: SeccompAction, arch: Arch) -> Result<Vec<Instru
             RET_TRACE if instruction.code == returns => RET_NOTIFY,
             other => other,
         };
-        Instruction {
-            code: instruction.code,
-            jt: instruction.jt,
-            jf: instruction.jf,
-            k,
-        }
+        Instruction { code: instruction.code, jt: instruction.jt, jf: instruction.jf, k }
     });
     Ok(rewritten.collect())
 }
 
 fn statement(code: u32, k: u32) -> Instruction {
-    Instruction {
-        code: code as u16,
-        jt: 0,
-        jf: 0,
-        k,
-    }
+    Instruction { code: code as u16, jt: 0, jf: 0, k }
 }
 
 fn jump(code: u32, k: u32, jt: u8, jf: u8) -> Instruction {
-    Instruction {
-        code: (BPF_JMP | code | BPF_K) as u16,
-        jt,
-        jf,
-        k,
-    }
+    Instruction { code: (BPF_JMP | code | BPF_K) as u16, jt, jf, k }
 }
 
 /// `ENOSYS` for other architectures, x32, and numbers that are not known.
@@ -247,12 +225,7 @@ fn gate(arch: Arch, known: &[u32]) -> Vec<Instruction> {
     let load = |offset| statement(BPF_LD | BPF_W | BPF_ABS, offset);
     let give = |value| statement(BPF_RET | BPF_K, value);
     // Offsets in struct seccomp_data: nr 0, arch 4.
-    let mut program = vec![
-        load(4),
-        jump(BPF_JEQ, arch.audit_arch(), 1, 0),
-        give(ABSENT),
-        load(0),
-    ];
+    let mut program = vec![load(4), jump(BPF_JEQ, arch.audit_arch(), 1, 0), give(ABSENT), load(0)];
     program.extend([jump(BPF_JGE, X32_BIT, 0, 1), give(ABSENT)]);
     for (first, last) in ranges(known) {
         // Below the range: absent. Above it: on to the next one.

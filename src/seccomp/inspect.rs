@@ -39,31 +39,19 @@ pub struct Case {
 }
 
 fn is(argument: u8, value: u32) -> Condition {
-    Condition {
-        argument,
-        test: Test::Is(value),
-    }
+    Condition { argument, test: Test::Is(value) }
 }
 
 fn is_not(argument: u8, value: u32) -> Condition {
-    Condition {
-        argument,
-        test: Test::IsNot(value),
-    }
+    Condition { argument, test: Test::IsNot(value) }
 }
 
 fn masked(argument: u8, mask: u32, value: u32) -> Condition {
-    Condition {
-        argument,
-        test: Test::Masked(mask, value),
-    }
+    Condition { argument, test: Test::Masked(mask, value) }
 }
 
 fn case(errno: Errno, conditions: impl Into<Vec<Condition>>) -> Case {
-    Case {
-        conditions: conditions.into(),
-        errno,
-    }
+    Case { conditions: conditions.into(), errno }
 }
 
 /// The cases in which an inspected call fails.
@@ -75,10 +63,7 @@ pub fn cases(inspection: Inspection, config: &Config<'_>) -> Vec<Case> {
         Inspection::SocketPair => socket_pair(config),
         Inspection::OnlyItself(argument) => vec![case(Errno::EPERM, [is_not(argument, 0)])],
         Inspection::OnlyItselfAs(one_process) => {
-            vec![
-                case(Errno::EPERM, [is_not(0, one_process)]),
-                case(Errno::EPERM, [is_not(1, 0)]),
-            ]
+            vec![case(Errno::EPERM, [is_not(0, one_process)]), case(Errno::EPERM, [is_not(1, 0)])]
         }
         Inspection::OpenFlags(argument) if config.abi < TRUNCATE => {
             let truncating = libc::O_TRUNC.cast_unsigned();
@@ -92,21 +77,11 @@ pub fn cases(inspection: Inspection, config: &Config<'_>) -> Vec<Case> {
 
 /// `CLONE_NEW*` of `<linux/sched.h>`. `CLONE_NEWTIME` shares its bit with the
 /// exit signal and exists for clone3 and unshare alone.
-const NEW_NAMESPACES: [u32; 7] = [
-    0x0002_0000,
-    0x0200_0000,
-    0x0400_0000,
-    0x0800_0000,
-    0x1000_0000,
-    0x2000_0000,
-    0x4000_0000,
-];
+const NEW_NAMESPACES: [u32; 7] =
+    [0x0002_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000];
 
 fn clone() -> Vec<Case> {
-    NEW_NAMESPACES
-        .into_iter()
-        .map(|bit| case(Errno::EPERM, [masked(0, bit, bit)]))
-        .collect()
+    NEW_NAMESPACES.into_iter().map(|bit| case(Errno::EPERM, [masked(0, bit, bit)])).collect()
 }
 
 const TIOCSTI: u32 = 0x5412;
@@ -122,17 +97,7 @@ const FILE_IOCTLS: [(u32, &[u32]); 6] = [
     // 'v': FS_IOC_GETVERSION.
     (0x76, &[0x8008_7601]),
     // 'X': FS_IOC_FSGETXATTR, FS_IOC_RESVSP, RESVSP64, UNRESVSP, UNRESVSP64, ZERO_RANGE.
-    (
-        0x58,
-        &[
-            0x801c_581f,
-            0x4030_5828,
-            0x4030_582a,
-            0x4030_5829,
-            0x4030_582b,
-            0x4030_5839,
-        ],
-    ),
+    (0x58, &[0x801c_581f, 0x4030_5828, 0x4030_582a, 0x4030_5829, 0x4030_582b, 0x4030_5839]),
     // btrfs: FICLONE, FICLONERANGE, FIDEDUPERANGE.
     (0x94, &[0x4004_9409, 0x4020_940d, 0xc018_9436]),
     // f2fs.
@@ -160,14 +125,8 @@ fn domain(family: libc::c_int) -> u32 {
 
 fn socket(config: &Config<'_>) -> Vec<Case> {
     let known = [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK].map(|family| is_not(0, domain(family)));
-    let not_route = [
-        is(0, domain(AF_NETLINK)),
-        is_not(2, libc::NETLINK_ROUTE.cast_unsigned()),
-    ];
-    let mut cases = vec![
-        case(Errno::EAFNOSUPPORT, known),
-        case(Errno::EAFNOSUPPORT, not_route),
-    ];
+    let not_route = [is(0, domain(AF_NETLINK)), is_not(2, libc::NETLINK_ROUTE.cast_unsigned())];
+    let mut cases = vec![case(Errno::EAFNOSUPPORT, known), case(Errno::EAFNOSUPPORT, not_route)];
     if config.network == Network::None {
         cases.push(case(Errno::EACCES, [is(0, domain(AF_INET))]));
         cases.push(case(Errno::EACCES, [is(0, domain(AF_INET6))]));

@@ -16,10 +16,7 @@ pub struct SysError {
 impl SysError {
     /// A failed call.
     pub fn new(call: impl Into<String>, errno: Errno) -> SysError {
-        SysError {
-            call: call.into(),
-            errno,
-        }
+        SysError { call: call.into(), errno }
     }
 }
 

@@ -11,11 +11,7 @@ pub use nix::errno::Errno;
 
 /// A raw system call's result as a value or its errno.
 fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
-    if result == -1 {
-        Err(Errno::last())
-    } else {
-        Ok(result)
-    }
+    if result == -1 { Err(Errno::last()) } else { Ok(result) }
 }
 
 /// `landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION)`: the

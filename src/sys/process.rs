@@ -28,18 +28,10 @@ pub fn exit_now(status: i32) -> ! {
 /// Marks every descriptor above 2 close-on-exec (`close_range(2)`, Linux 5.11).
 pub fn close_on_exec_above_2() -> Result<(), SysError> {
     // SAFETY: no memory is read.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     let call = "close_range(3, ~0, CLOSE_RANGE_CLOEXEC)";
-    check(result)
-        .map(drop)
-        .map_err(|errno| SysError::new(call, errno))
+    check(result).map(drop).map_err(|errno| SysError::new(call, errno))
 }
 
 /// Takes over a descriptor that a system call just made.
@@ -58,10 +50,7 @@ pub fn take(fd: RawFd) -> OwnedFd {
 /// Reads another process's memory, as far as it goes: how many bytes came.
 pub fn read_memory(pid: Pid, address: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
     let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
-    let remote = nix::sys::uio::RemoteIoVec {
-        base,
-        len: buffer.len(),
-    };
+    let remote = nix::sys::uio::RemoteIoVec { base, len: buffer.len() };
     nix::sys::uio::process_vm_readv(pid, &mut [std::io::IoSliceMut::new(buffer)], &[remote])
 }
 

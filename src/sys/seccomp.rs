@@ -14,10 +14,7 @@ pub type Notification = libc::seccomp_notif;
 
 fn set_filter(program: &[Instruction], flags: libc::c_ulong) -> Result<libc::c_long, Errno> {
     let len = u16::try_from(program.len()).map_err(|_| Errno::E2BIG)?;
-    let program = libc::sock_fprog {
-        len,
-        filter: program.as_ptr().cast_mut(),
-    };
+    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
     let mode = libc::SECCOMP_SET_MODE_FILTER;
     // SAFETY: the kernel copies `len` instructions and does not write to them.
     check(unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) })
@@ -34,9 +31,7 @@ pub fn install(program: &[Instruction]) -> Result<(), SysError> {
 pub fn install_with_listener(program: &[Instruction]) -> Result<OwnedFd, SysError> {
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     let call = "seccomp(SECCOMP_SET_MODE_FILTER, NEW_LISTENER|WAIT_KILLABLE_RECV)";
-    set_filter(program, flags)
-        .map(owned)
-        .map_err(|errno| SysError::new(call, errno))
+    set_filter(program, flags).map(owned).map_err(|errno| SysError::new(call, errno))
 }
 
 /// The supervising end of a filter.
@@ -64,11 +59,7 @@ impl Listener {
         let mut notification: Notification = unsafe { std::mem::zeroed() };
         // SAFETY: the kernel fills the struct.
         let result = unsafe {
-            libc::ioctl(
-                self.fd.as_raw_fd(),
-                libc::SECCOMP_IOCTL_NOTIF_RECV,
-                &raw mut notification,
-            )
+            libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notification)
         };
         check(result.into()).map(|_| notification)
     }
@@ -76,13 +67,7 @@ impl Listener {
     /// Whether the call still waits, so that its process is still the one that made it.
     pub fn is_waiting(&self, id: u64) -> bool {
         // SAFETY: the kernel reads the id.
-        unsafe {
-            libc::ioctl(
-                self.fd.as_raw_fd(),
-                libc::SECCOMP_IOCTL_NOTIF_ID_VALID,
-                &raw const id,
-            ) == 0
-        }
+        unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
     }
 
     /// Answers a call. `ENOENT`: its thread died meanwhile.
@@ -91,20 +76,10 @@ impl Listener {
             Ok(value) => (value, 0),
             Err(errno) => (0, -(errno as i32)),
         };
-        let mut response = libc::seccomp_notif_resp {
-            id,
-            val,
-            error,
-            flags: 0,
-        };
+        let mut response = libc::seccomp_notif_resp { id, val, error, flags: 0 };
         // SAFETY: the kernel reads the struct.
-        let result = unsafe {
-            libc::ioctl(
-                self.fd.as_raw_fd(),
-                libc::SECCOMP_IOCTL_NOTIF_SEND,
-                &raw mut response,
-            )
-        };
+        let result =
+            unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
         check(result.into()).map(drop)
     }
 }

@@ -1,5 +1,6 @@
 //! Tasks for people who work on Stockade: `cargo xtask --help`.
 
+mod bench;
 mod gen_syscalls;
 mod tidy;
 
@@ -30,6 +31,21 @@ enum Task {
     },
     /// Check the repository's own rules, one line for each violation.
     Tidy,
+    /// Measure start-up and running costs beside other jails.
+    Bench {
+        /// How often each command is started.
+        #[arg(long, default_value_t = 200)]
+        rounds: usize,
+        /// Write the tables into README.md.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Measure single system calls beneath a directory; `bench` runs this inside and outside the jail.
+    #[command(hide = true)]
+    Probe {
+        /// Where files are made.
+        directory: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -37,6 +53,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::GenSyscalls { check } => gen_syscalls::run(&root, check),
         Task::Tidy => tidy::run(&root),
+        Task::Bench { rounds, write } => bench::run(&root, rounds, write),
+        Task::Probe { directory } => bench::probe::run(&directory),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

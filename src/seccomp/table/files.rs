@@ -102,26 +102,14 @@ pub(super) const GROUPS: &[Group] = &[
             "mknodat",
         ],
     ),
-    group(
-        Inspect(OpenFlags(1)),
-        "governed by Landlock, but for O_TRUNC on old kernels",
-        &["open"],
-    ),
-    group(
-        Inspect(OpenFlags(2)),
-        "governed by Landlock, but for O_TRUNC on old kernels",
-        &["openat"],
-    ),
+    group(Inspect(OpenFlags(1)), "governed by Landlock, but for O_TRUNC on old kernels", &["open"]),
+    group(Inspect(OpenFlags(2)), "governed by Landlock, but for O_TRUNC on old kernels", &["openat"]),
     group(
         Inspect(Truncation(Errno::ENOSYS)),
         "governed by Landlock, but for O_TRUNC on old kernels, and the flags lie in memory",
         &["openat2"],
     ),
-    group(
-        Inspect(Truncation(Errno::EACCES)),
-        "governed by Landlock, but not on old kernels",
-        &["truncate"],
-    ),
+    group(Inspect(Truncation(Errno::EACCES)), "governed by Landlock, but not on old kernels", &["truncate"]),
     group(
         Inspect(Ioctl),
         "devices are governed by Landlock, the terminal and file attributes by the filter",
@@ -157,29 +145,14 @@ pub(super) const GROUPS: &[Group] = &[
     group(
         Allow,
         "asynchronous reads and writes on descriptors that the caller already has",
-        &[
-            "io_setup",
-            "io_destroy",
-            "io_submit",
-            "io_cancel",
-            "io_getevents",
-            "io_pgetevents",
-        ],
+        &["io_setup", "io_destroy", "io_submit", "io_cancel", "io_getevents", "io_pgetevents"],
     ),
     group(
         Absent,
         "performs calls that no filter sees; programs fall back to others",
         &["io_uring_setup", "io_uring_enter", "io_uring_register"],
     ),
-    group(
-        Refuse(Errno::EPERM),
-        "opens files past every path that a rule could name",
-        &["open_by_handle_at"],
-    ),
-    group(
-        Refuse(Errno::EPERM),
-        "watches whole file systems",
-        &["fanotify_init", "fanotify_mark"],
-    ),
+    group(Refuse(Errno::EPERM), "opens files past every path that a rule could name", &["open_by_handle_at"]),
+    group(Refuse(Errno::EPERM), "watches whole file systems", &["fanotify_init", "fanotify_mark"]),
     group(Allow, "sets the caller's own mask", &["umask"]),
 ];

@@ -56,11 +56,7 @@ pub(super) const GROUPS: &[Group] = &[
         "much kernel code for programs that a jail does not need",
         &["bpf", "perf_event_open"],
     ),
-    group(
-        Refuse(Errno::EPERM),
-        "keys of the user's whole login",
-        &["add_key", "request_key", "keyctl"],
-    ),
+    group(Refuse(Errno::EPERM), "keys of the user's whole login", &["add_key", "request_key", "keyctl"]),
     group(
         Absent,
         "no program of this century needs it",

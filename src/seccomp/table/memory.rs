@@ -65,9 +65,5 @@ pub(super) const GROUPS: &[Group] = &[
             "mq_getsetattr",
         ],
     ),
-    group(
-        Refuse(Errno::EPERM),
-        "lets a thread stop the kernel in the middle of a copy",
-        &["userfaultfd"],
-    ),
+    group(Refuse(Errno::EPERM), "lets a thread stop the kernel in the middle of a copy", &["userfaultfd"]),
 ];

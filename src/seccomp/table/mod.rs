@@ -112,28 +112,14 @@ struct Group {
 }
 
 const fn group(treatment: Treatment, why: &'static str, names: &'static [&'static str]) -> Group {
-    Group {
-        treatment,
-        why,
-        names,
-    }
+    Group { treatment, why, names }
 }
 
 /// All rows.
 pub fn rows() -> impl Iterator<Item = Row> {
-    let subjects: [&'static [Group]; 6] = [
-        files::GROUPS,
-        metadata::GROUPS,
-        process::GROUPS,
-        memory::GROUPS,
-        network::GROUPS,
-        machine::GROUPS,
-    ];
+    let subjects: [&'static [Group]; 6] =
+        [files::GROUPS, metadata::GROUPS, process::GROUPS, memory::GROUPS, network::GROUPS, machine::GROUPS];
     subjects.into_iter().flatten().flat_map(|group| {
-        group.names.iter().map(|name| Row {
-            name,
-            treatment: group.treatment,
-            why: group.why,
-        })
+        group.names.iter().map(|name| Row { name, treatment: group.treatment, why: group.why })
     })
 }

@@ -10,11 +10,7 @@ pub(super) const GROUPS: &[Group] = &[
         "UNIX, INET and INET6 as the profile says, and route netlink; no other family",
         &["socket"],
     ),
-    group(
-        Inspect(SocketPair),
-        "pairs stay in the jail, unless they can send to an address",
-        &["socketpair"],
-    ),
+    group(Inspect(SocketPair), "pairs stay in the jail, unless they can send to an address", &["socketpair"]),
     group(
         Allow,
         "works on a socket that the caller was allowed to make",

@@ -8,11 +8,7 @@ use crate::sys::Errno;
 const OTHERS: &str = "would reach other processes of the user, which Landlock does not govern";
 
 pub(super) const GROUPS: &[Group] = &[
-    group(
-        Inspect(Clone),
-        "makes processes and threads, but no namespaces",
-        &["clone"],
-    ),
+    group(Inspect(Clone), "makes processes and threads, but no namespaces", &["clone"]),
     group(
         Absent,
         "keeps its flags in memory, where a filter cannot see them; libc falls back to clone",
@@ -146,13 +142,7 @@ pub(super) const GROUPS: &[Group] = &[
     group(
         Inspect(OnlyItself(0)),
         OTHERS,
-        &[
-            "prlimit64",
-            "sched_setparam",
-            "sched_setscheduler",
-            "sched_setaffinity",
-            "sched_setattr",
-        ],
+        &["prlimit64", "sched_setparam", "sched_setscheduler", "sched_setaffinity", "sched_setattr"],
     ),
     // PRIO_PROCESS and IOPRIO_WHO_PROCESS.
     group(Inspect(OnlyItselfAs(0)), OTHERS, &["setpriority"]),
@@ -190,14 +180,7 @@ pub(super) const GROUPS: &[Group] = &[
     group(
         Allow,
         "waits between threads",
-        &[
-            "futex",
-            "futex_waitv",
-            "futex_wake",
-            "futex_wait",
-            "futex_requeue",
-            "membarrier",
-        ],
+        &["futex", "futex_waitv", "futex_wake", "futex_wait", "futex_requeue", "membarrier"],
     ),
     group(
         Refuse(Errno::EPERM),

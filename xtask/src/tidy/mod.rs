@@ -26,11 +26,7 @@ struct Violation {
 impl Violation {
     /// A violation at a place.
     fn new(file: &str, line: usize, what: impl Into<String>) -> Violation {
-        Violation {
-            file: file.to_owned(),
-            line,
-            what: what.into(),
-        }
+        Violation { file: file.to_owned(), line, what: what.into() }
     }
 }
 
@@ -65,11 +61,7 @@ pub fn run(root: &Path) -> Outcome {
     }
     violations.extend(repository::unknown_entries(&entries(root, "")));
     let dependencies = repository::dependencies(root)?;
-    violations.extend(repository::unused_dependencies(
-        &dependencies,
-        &read(root, "Cargo.toml")?,
-        &sources,
-    ));
+    violations.extend(repository::unused_dependencies(&dependencies, &read(root, "Cargo.toml")?, &sources));
 
     violations.sort();
     for violation in &violations {
@@ -92,10 +84,8 @@ fn entries(root: &Path, directory: &str) -> Vec<String> {
     let Ok(listing) = fs::read_dir(root.join(directory)) else {
         return Vec::new();
     };
-    let mut names: Vec<String> = listing
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> =
+        listing.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort_unstable();
     names
 }
@@ -105,25 +95,15 @@ fn files(root: &Path, place: &str, extension: &str) -> Vec<String> {
     let path = root.join(place);
     if path.is_file() {
         let wanted = path.extension().is_some_and(|found| found == extension);
-        return if wanted {
-            vec![place.to_owned()]
-        } else {
-            Vec::new()
-        };
+        return if wanted { vec![place.to_owned()] } else { Vec::new() };
     }
     if path.is_symlink() {
         return Vec::new();
     }
-    let inside = entries(root, place)
-        .into_iter()
-        .filter(|name| name != ".git" && name != "target");
+    let inside = entries(root, place).into_iter().filter(|name| name != ".git" && name != "target");
     inside
         .flat_map(|name| {
-            let inner = if place.is_empty() {
-                name
-            } else {
-                format!("{place}/{name}")
-            };
+            let inner = if place.is_empty() { name } else { format!("{place}/{name}") };
             files(root, &inner, extension)
         })
         .collect()
@@ -149,9 +129,6 @@ mod tests {
 
     #[test]
     fn a_violation_reads_like_a_compiler_message() {
-        assert_eq!(
-            Violation::new("src/a.rs", 3, "too long").to_string(),
-            "src/a.rs:3: too long"
-        );
+        assert_eq!(Violation::new("src/a.rs", 3, "too long").to_string(), "src/a.rs:3: too long");
     }
 }

@@ -4,19 +4,11 @@ use super::Violation;
 use super::source::{Named, Source};
 
 /// The modules in the order of their dependencies: each may use those before it.
-const ORDER: [&str; 9] = [
-    "policy", "sys", "landlock", "seccomp", "path", "audit", "broker", "launch", "cli",
-];
+const ORDER: [&str; 9] = ["policy", "sys", "landlock", "seccomp", "path", "audit", "broker", "launch", "cli"];
 
 /// What the policy, being pure, has no use for.
-const IMPURE: [&[&str]; 6] = [
-    &["std", "fs"],
-    &["std", "process"],
-    &["std", "time"],
-    &["std", "env"],
-    &["libc"],
-    &["nix"],
-];
+const IMPURE: [&[&str]; 6] =
+    [&["std", "fs"], &["std", "process"], &["std", "time"], &["std", "env"], &["libc"], &["nix"]];
 
 /// The only file that knows the unmaintained YAML crate.
 const YAML_PLACE: &str = "src/policy/profile.rs";
@@ -31,10 +23,7 @@ pub(super) fn check(source: &Source) -> Vec<Violation> {
     let module = first.strip_suffix(".rs").unwrap_or(first);
     let place = ORDER.iter().position(|name| *name == module);
     if place.is_none() && !["lib", "main"].contains(&module) {
-        let what = format!(
-            "module {module} has no place in the order of modules ({})",
-            ORDER.join(", ")
-        );
+        let what = format!("module {module} has no place in the order of modules ({})", ORDER.join(", "));
         violations.push(Violation::new(&source.file, 1, what));
     }
     let pure = module == "policy" && !is_test_only(inner);
@@ -45,12 +34,8 @@ pub(super) fn check(source: &Source) -> Vec<Violation> {
             foreign_yaml(path).filter(|_| source.file != YAML_PLACE),
             impure(path).filter(|_| pure),
         ];
-        violations.extend(
-            faults
-                .into_iter()
-                .flatten()
-                .map(|what| Violation::new(&source.file, path.line, what)),
-        );
+        violations
+            .extend(faults.into_iter().flatten().map(|what| Violation::new(&source.file, path.line, what)));
     }
     violations
 }
@@ -82,18 +67,10 @@ fn foreign_yaml(path: &Named) -> Option<String> {
 /// A use of what does I/O or looks at the machine.
 fn impure(path: &Named) -> Option<String> {
     let starts = |forbidden: &&&[&str]| {
-        path.parts.len() > 1
-            && path
-                .parts
-                .iter()
-                .zip(**forbidden)
-                .all(|(part, word)| part == word)
+        path.parts.len() > 1 && path.parts.iter().zip(**forbidden).all(|(part, word)| part == word)
     };
     let forbidden = IMPURE.iter().find(starts)?;
-    Some(format!(
-        "the policy is pure and may not use {}",
-        forbidden.join("::")
-    ))
+    Some(format!("the policy is pure and may not use {}", forbidden.join("::")))
 }
 
 #[cfg(test)]
@@ -119,30 +96,11 @@ mod tests {
 
     #[test]
     fn a_module_uses_only_earlier_modules() {
-        none(
-            "src/seccomp/filter.rs",
-            "use crate::{policy::Verb, sys, seccomp::table};",
-        );
-        one(
-            "src/seccomp/filter.rs",
-            "use crate::{policy::Verb, broker::Reply};",
-            "may not use broker",
-        );
-        one(
-            "src/policy/mod.rs",
-            "fn f() { let _ = crate::cli::main(); }",
-            "may not use cli",
-        );
-        one(
-            "src/policy/mod.rs",
-            "fn f() { println!(\"{}\", crate::sys::x()); }",
-            "may not use sys",
-        );
-        one(
-            "src/path/mod.rs",
-            "use super::launch::Child;",
-            "may not use launch",
-        );
+        none("src/seccomp/filter.rs", "use crate::{policy::Verb, sys, seccomp::table};");
+        one("src/seccomp/filter.rs", "use crate::{policy::Verb, broker::Reply};", "may not use broker");
+        one("src/policy/mod.rs", "fn f() { let _ = crate::cli::main(); }", "may not use cli");
+        one("src/policy/mod.rs", "fn f() { println!(\"{}\", crate::sys::x()); }", "may not use sys");
+        one("src/path/mod.rs", "use super::launch::Child;", "may not use launch");
         none("src/lib.rs", "pub mod policy; use crate::cli::main;");
         none("tests/main.rs", "use crate::cli::main;");
     }
@@ -159,10 +117,7 @@ mod tests {
         none("src/sys/open.rs", "fn f() { unsafe { g() } }");
         one("src/path/mod.rs", "fn f() { unsafe { g() } }", "src/sys");
         one("src/path/mod.rs", "unsafe impl Send for X {}", "src/sys");
-        none(
-            "src/path/mod.rs",
-            "#![deny(unsafe_op_in_unsafe_fn)]\n// unsafe\nconst X: &str = \"unsafe\";",
-        );
+        none("src/path/mod.rs", "#![deny(unsafe_op_in_unsafe_fn)]\n// unsafe\nconst X: &str = \"unsafe\";");
     }
 
     #[test]
@@ -174,16 +129,9 @@ mod tests {
 
     #[test]
     fn the_policy_is_pure() {
-        none(
-            "src/policy/plan.rs",
-            "use std::{fmt, path::PathBuf}; fn f(env: u8, process: u8) {}",
-        );
+        none("src/policy/plan.rs", "use std::{fmt, path::PathBuf}; fn f(env: u8, process: u8) {}");
         one("src/policy/plan.rs", "use std::{fmt, fs};", "std::fs");
-        one(
-            "src/policy/plan.rs",
-            "fn f() { std::env::var(\"HOME\"); }",
-            "std::env",
-        );
+        one("src/policy/plan.rs", "fn f() { std::env::var(\"HOME\"); }", "std::env");
         one("src/policy/plan.rs", "use std::time::Instant;", "std::time");
         one("src/policy/plan.rs", "use std::process;", "std::process");
         one("src/policy/plan.rs", "const X: i32 = libc::O_PATH;", "libc");

@@ -39,12 +39,8 @@ const BUILD: &str = "target";
 
 /// Entries at the root that nobody agreed on.
 pub(super) fn unknown_entries(names: &[String]) -> Vec<Violation> {
-    let unknown = names
-        .iter()
-        .filter(|name| *name != BUILD && !ENTRIES.contains(&name.as_str()));
-    unknown
-        .map(|name| Violation::new(name, 1, "this does not belong at the repository's root"))
-        .collect()
+    let unknown = names.iter().filter(|name| *name != BUILD && !ENTRIES.contains(&name.as_str()));
+    unknown.map(|name| Violation::new(name, 1, "this does not belong at the repository's root")).collect()
 }
 
 /// Rules of a profile that do not say why.
@@ -75,11 +71,7 @@ pub(super) fn rules_without_reason(file: &str, text: &str) -> Vec<Violation> {
 fn rule_lines(text: &str) -> Vec<usize> {
     let mut indent = None;
     let mut lines = Vec::new();
-    for (index, line) in text
-        .lines()
-        .enumerate()
-        .skip_while(|(_, line)| !line.starts_with("rules:"))
-    {
+    for (index, line) in text.lines().enumerate().skip_while(|(_, line)| !line.starts_with("rules:")) {
         let body = line.trim_start();
         let depth = line.len() - body.len();
         if body.starts_with("- ") && depth == *indent.get_or_insert(depth) {
@@ -97,10 +89,7 @@ fn rule_lines(text: &str) -> Vec<usize> {
 
 /// Links of a Markdown file to files that are not there.
 pub(super) fn dead_links(root: &Path, file: &str, text: &str) -> Vec<Violation> {
-    let directory = root
-        .join(file)
-        .parent()
-        .map_or_else(|| root.to_path_buf(), Path::to_path_buf);
+    let directory = root.join(file).parent().map_or_else(|| root.to_path_buf(), Path::to_path_buf);
     let mut violations = Vec::new();
     let mut fence: Option<&str> = None;
     for (index, line) in text.lines().enumerate() {
@@ -124,18 +113,12 @@ pub(super) fn dead_links(root: &Path, file: &str, text: &str) -> Vec<Violation> 
 /// The targets of the links on a line of Markdown, code left out.
 fn links(line: &str) -> Vec<String> {
     let prose: String = line.split('`').step_by(2).collect::<Vec<_>>().join("`");
-    let inline = prose
-        .split("](")
-        .skip(1)
-        .map(|rest| rest.split(')').next().unwrap_or(rest));
+    let inline = prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap_or(rest));
     let html = ["src=\"", "href=\""]
         .into_iter()
         .flat_map(|start| prose.split(start).skip(1))
         .map(|rest| rest.split('"').next().unwrap_or(rest));
-    let reference = prose
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once("]: "))
-        .map(|(_, target)| target);
+    let reference = prose.strip_prefix('[').and_then(|rest| rest.split_once("]: ")).map(|(_, target)| target);
     inline
         .chain(html)
         .chain(reference)
@@ -147,9 +130,8 @@ fn links(line: &str) -> Vec<String> {
 /// Whether a link is one to a file, and the file is not there.
 fn is_dead(directory: &Path, link: &str) -> bool {
     let target = link.split(['#', '?']).next().unwrap_or(link);
-    let elsewhere = target
-        .split_once(':')
-        .is_some_and(|(scheme, _)| scheme.chars().all(char::is_alphanumeric));
+    let elsewhere =
+        target.split_once(':').is_some_and(|(scheme, _)| scheme.chars().all(char::is_alphanumeric));
     !target.is_empty() && !elsewhere && !directory.join(target).exists()
 }
 
@@ -158,42 +140,22 @@ fn is_dead(directory: &Path, link: &str) -> bool {
 pub(super) fn dependencies(root: &Path) -> Result<Vec<(String, String)>, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-            "--manifest-path",
-        ])
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
         .arg(root.join("Cargo.toml"))
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
     if !output.status.success() {
-        return Err(format!(
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr)
-        ));
+        return Err(format!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr)));
     }
     let metadata: serde_json::Value =
         serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
     let manifest = root.join("Cargo.toml");
-    let packages = metadata["packages"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
     let package = packages
         .iter()
-        .find(|package| {
-            package["manifest_path"]
-                .as_str()
-                .is_some_and(|path| Path::new(path) == manifest)
-        })
+        .find(|package| package["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest))
         .ok_or("cargo metadata: no package at the repository's root")?;
-    let dependencies = package["dependencies"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let dependencies = package["dependencies"].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(dependencies
         .iter()
         .filter(|dependency| dependency["kind"].is_null())
@@ -209,17 +171,13 @@ pub(super) fn unused_dependencies(
     sources: &[Source],
 ) -> Vec<Violation> {
     let used = |krate: &str| {
-        let mut paths = sources
-            .iter()
-            .filter(|source| source.file.starts_with("src/"))
-            .flat_map(|s| &s.paths);
+        let mut paths =
+            sources.iter().filter(|source| source.file.starts_with("src/")).flat_map(|s| &s.paths);
         paths.any(|path| path.parts.len() > 1 && path.parts[0] == krate)
     };
     let line = |name: &str| {
-        let mut lines = manifest
-            .lines()
-            .enumerate()
-            .skip_while(|(_, line)| !line.starts_with("[dependencies"));
+        let mut lines =
+            manifest.lines().enumerate().skip_while(|(_, line)| !line.starts_with("[dependencies"));
         lines
             .find(|(_, line)| line.split(['=', '.', ' ']).next() == Some(name))
             .map_or(1, |(index, _)| index + 1)
@@ -235,19 +193,13 @@ mod tests {
     use super::*;
 
     fn text(violations: Vec<Violation>) -> Vec<String> {
-        violations
-            .into_iter()
-            .map(|violation| violation.to_string())
-            .collect()
+        violations.into_iter().map(|violation| violation.to_string()).collect()
     }
 
     #[test]
     fn a_stray_entry_is_named() {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        assert_eq!(
-            text(unknown_entries(&names(&["src", "target", "Cargo.toml"]))),
-            [""; 0]
-        );
+        assert_eq!(text(unknown_entries(&names(&["src", "target", "Cargo.toml"]))), [""; 0]);
         assert_eq!(
             text(unknown_entries(&names(&["src", "notes.txt"]))),
             ["notes.txt:1: this does not belong at the repository's root"]
@@ -260,15 +212,9 @@ mod tests {
         assert_eq!(text(rules_without_reason("p.yaml", good)), [""; 0]);
         assert_eq!(text(rules_without_reason("p.yaml", "name: x\n")), [""; 0]);
         let missing = format!("{good}  - paths: [b]\n    access: read\nlimits:\n  - x\n");
-        assert_eq!(
-            text(rules_without_reason("p.yaml", &missing)),
-            ["p.yaml:8: the rule does not say why"]
-        );
+        assert_eq!(text(rules_without_reason("p.yaml", &missing)), ["p.yaml:8: the rule does not say why"]);
         let blank = good.replace("needed", "\" \"");
-        assert_eq!(
-            text(rules_without_reason("p.yaml", &blank)),
-            ["p.yaml:4: the rule does not say why"]
-        );
+        assert_eq!(text(rules_without_reason("p.yaml", &blank)), ["p.yaml:4: the rule does not say why"]);
         assert_eq!(rules_without_reason("p.yaml", "a: [").len(), 1);
     }
 
@@ -281,14 +227,8 @@ mod tests {
         let good = "[a](docs/a.md#part) [b](https://example.org/x) ![c](docs/a.md \"title\") [d](#here)\n\
                     `[e](gone)`\n```\n[f](gone)\n```\n[g]: docs/a.md\n<img src=\"docs/a.md\">\n";
         assert_eq!(check("README.md", good), [""; 0]);
-        assert_eq!(
-            check("README.md", "\n[a](gone.md)"),
-            ["README.md:2: the link to gone.md leads nowhere"]
-        );
-        assert_eq!(
-            check("README.md", "[a]: gone.md"),
-            ["README.md:1: the link to gone.md leads nowhere"]
-        );
+        assert_eq!(check("README.md", "\n[a](gone.md)"), ["README.md:2: the link to gone.md leads nowhere"]);
+        assert_eq!(check("README.md", "[a]: gone.md"), ["README.md:1: the link to gone.md leads nowhere"]);
         assert_eq!(
             check("README.md", "<img src=\"x.svg\">"),
             ["README.md:1: the link to x.svg leads nowhere"]
@@ -304,16 +244,9 @@ mod tests {
         let sources = |file, text| [Source::parse(file, text).ok().unwrap()];
         let used = sources("src/a.rs", "use serde_json::Value;");
         assert_eq!(text(unused_dependencies(&dependencies, manifest, &used)), [""; 0]);
-        for (file, other) in [
-            ("src/a.rs", "use clap::Parser;"),
-            ("tests/a.rs", "use serde_json::Value;"),
-        ] {
+        for (file, other) in [("src/a.rs", "use clap::Parser;"), ("tests/a.rs", "use serde_json::Value;")] {
             assert_eq!(
-                text(unused_dependencies(
-                    &dependencies,
-                    manifest,
-                    &sources(file, other)
-                )),
+                text(unused_dependencies(&dependencies, manifest, &sources(file, other))),
                 ["Cargo.toml:4: nothing under src uses serde-json"]
             );
         }

@@ -14,22 +14,14 @@ const FILE_LINES: usize = 400;
 const FUNCTION_LINES: usize = 80;
 
 /// Files, or directories, whose constants do not count: they are tables.
-const TABLES: [&str; 3] = [
-    "src/seccomp/numbers/",
-    "src/seccomp/table.rs",
-    "src/seccomp/table/",
-];
+const TABLES: [&str; 3] = ["src/seccomp/numbers/", "src/seccomp/table.rs", "src/seccomp/table/"];
 
 /// Checks a file and its functions.
 pub(super) fn check(source: &Source) -> Vec<Violation> {
     let mut measure = Measure::default();
     measure.visit_file(&source.syntax);
     let is_table = TABLES.iter().any(|table| source.file.starts_with(table));
-    let lines = if is_table {
-        source.lines - measure.data
-    } else {
-        source.lines
-    };
+    let lines = if is_table { source.lines - measure.data } else { source.lines };
     let mut violations = Vec::new();
     if lines > FILE_LINES {
         let what = format!("the file has {lines} lines; {FILE_LINES} are enough");
@@ -57,8 +49,7 @@ impl Measure {
     /// Notes a function.
     fn function(&mut self, signature: &syn::Signature, end: Span) {
         let line = signature.span().start().line;
-        self.functions
-            .push((signature.ident.to_string(), line, end.end().line - line + 1));
+        self.functions.push((signature.ident.to_string(), line, end.end().line - line + 1));
     }
 
     /// Notes a constant.
@@ -98,10 +89,7 @@ mod tests {
 
     /// What is wrong with a file.
     fn faults(file: &str, text: &str) -> Vec<String> {
-        check(&Source::parse(file, text).ok().unwrap())
-            .into_iter()
-            .map(|fault| fault.to_string())
-            .collect()
+        check(&Source::parse(file, text).ok().unwrap()).into_iter().map(|fault| fault.to_string()).collect()
     }
 
     /// A function of a number of lines, at least two.
@@ -117,20 +105,11 @@ mod tests {
     #[test]
     fn a_long_function_is_named() {
         assert_eq!(faults("src/a.rs", &function(80)), [""; 0]);
-        assert_eq!(
-            faults("src/a.rs", &function(81)),
-            ["src/a.rs:1: f has 81 lines; 80 are enough"]
-        );
+        assert_eq!(faults("src/a.rs", &function(81)), ["src/a.rs:1: f has 81 lines; 80 are enough"]);
         let method = format!("impl X {{\n/// Does it.\n{}}}\n", function(81));
-        assert_eq!(
-            faults("src/a.rs", &method),
-            ["src/a.rs:3: f has 81 lines; 80 are enough"]
-        );
+        assert_eq!(faults("src/a.rs", &method), ["src/a.rs:3: f has 81 lines; 80 are enough"]);
         let provided = format!("trait X {{\n{}}}\n", function(81));
-        assert_eq!(
-            faults("src/a.rs", &provided),
-            ["src/a.rs:2: f has 81 lines; 80 are enough"]
-        );
+        assert_eq!(faults("src/a.rs", &provided), ["src/a.rs:2: f has 81 lines; 80 are enough"]);
     }
 
     #[test]
@@ -144,11 +123,7 @@ mod tests {
 
     #[test]
     fn the_rows_of_a_table_do_not_count_but_its_code_does() {
-        for table in [
-            "src/seccomp/numbers/x86_64.rs",
-            "src/seccomp/table.rs",
-            "src/seccomp/table/files.rs",
-        ] {
+        for table in ["src/seccomp/numbers/x86_64.rs", "src/seccomp/table.rs", "src/seccomp/table/files.rs"] {
             assert_eq!(faults(table, &constant(500)), [""; 0]);
             let code = format!("{}{}", constant(500), "use x;\n".repeat(401));
             assert_eq!(faults(table, &code).len(), 1);

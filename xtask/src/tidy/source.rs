@@ -39,17 +39,9 @@ impl Source {
         let tokens: TokenStream = text.parse().map_err(|error| broken(1, &error))?;
         let syntax =
             syn::parse2(tokens.clone()).map_err(|error| broken(error.span().start().line, &error))?;
-        let mut walk = Walk {
-            module: module_of(file),
-            paths: Vec::new(),
-        };
+        let mut walk = Walk { module: module_of(file), paths: Vec::new() };
         walk.stream(tokens, &[]);
-        Ok(Source {
-            file: file.to_owned(),
-            lines: text.lines().count(),
-            syntax,
-            paths: walk.paths,
-        })
+        Ok(Source { file: file.to_owned(), lines: text.lines().count(), syntax, paths: walk.paths })
     }
 }
 
@@ -58,10 +50,7 @@ fn module_of(file: &str) -> Vec<String> {
     let inner = file.strip_prefix("src/").unwrap_or(file);
     let inner = inner.strip_suffix(".rs").unwrap_or(inner);
     let mut parts: Vec<String> = inner.split('/').map(str::to_owned).collect();
-    if parts
-        .last()
-        .is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str()))
-    {
+    if parts.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
         parts.pop();
     }
     parts
@@ -117,10 +106,7 @@ impl Walk {
             }
             at += 3;
         }
-        self.paths.push(Named {
-            parts: self.resolve(parts),
-            line,
-        });
+        self.paths.push(Named { parts: self.resolve(parts), line });
         at
     }
 
@@ -129,18 +115,11 @@ impl Walk {
         if !["self", "super"].contains(&parts[0].as_str()) || parts.len() == 1 {
             return parts;
         }
-        let relative = parts
-            .iter()
-            .take_while(|part| *part == "self" || *part == "super")
-            .count();
+        let relative = parts.iter().take_while(|part| *part == "self" || *part == "super").count();
         let up = parts[..relative].iter().filter(|part| *part == "super").count();
         let rest = parts.split_off(relative);
         let above = &self.module[..self.module.len().saturating_sub(up)];
-        ["crate".to_owned()]
-            .into_iter()
-            .chain(above.iter().cloned())
-            .chain(rest)
-            .collect()
+        ["crate".to_owned()].into_iter().chain(above.iter().cloned()).chain(rest).collect()
     }
 }
 
@@ -167,12 +146,7 @@ mod tests {
     /// The paths of more than one part in a text, written with `::`.
     fn paths(file: &str, text: &str) -> Vec<String> {
         let source = Source::parse(file, text).ok().unwrap();
-        source
-            .paths
-            .iter()
-            .filter(|path| path.parts.len() > 1)
-            .map(|path| path.parts.join("::"))
-            .collect()
+        source.paths.iter().filter(|path| path.parts.len() > 1).map(|path| path.parts.join("::")).collect()
     }
 
     #[test]
@@ -186,10 +160,7 @@ mod tests {
     #[test]
     fn paths_in_macros_and_types_are_found() {
         assert_eq!(
-            paths(
-                "src/a.rs",
-                "fn f(x: Vec<nix::Error>) { println!(\"{}\", crate::b::c::<u8>(x)); }"
-            ),
+            paths("src/a.rs", "fn f(x: Vec<nix::Error>) { println!(\"{}\", crate::b::c::<u8>(x)); }"),
             ["nix::Error", "crate::b::c"]
         );
     }
@@ -203,10 +174,7 @@ mod tests {
             ),
             ["crate::policy::rules::Rule", "crate::cli::X"]
         );
-        assert_eq!(
-            paths("src/policy/mod.rs", "use self::plan::Plan;"),
-            ["crate::policy::plan::Plan"]
-        );
+        assert_eq!(paths("src/policy/mod.rs", "use self::plan::Plan;"), ["crate::policy::plan::Plan"]);
     }
 
     #[test]

@@ -1,0 +1,94 @@
+//! What single system calls cost: runs outside the jail and inside it.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::hint::black_box;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::parent_id;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use super::median;
+use crate::Outcome;
+
+/// The operations, as the table names them.
+pub(super) const OPERATIONS: [&str; 5] =
+    ["getppid", "stat", "open to read, close", "open to write, close", "chmod"];
+
+/// How long an operation runs before it is measured.
+const WARM_UP: Duration = Duration::from_millis(5);
+
+/// How often an operation is measured; the median of these counts.
+const BATCHES: usize = 41;
+
+/// How many calls one measurement takes the mean of.
+const CALLS: u32 = 100;
+
+/// Measures every operation beneath a directory and prints a JSON object:
+/// nanoseconds for each, or the error that it met.
+pub(crate) fn run(directory: &Path) -> Outcome {
+    println!("{}", measure(directory)?);
+    Ok(())
+}
+
+/// Measures every operation on a file two levels deep in a directory.
+fn measure(directory: &Path) -> Result<Value, String> {
+    let inner = directory.join("one/two");
+    let file = inner.join("file");
+    fs::create_dir_all(&inner)
+        .and_then(|()| fs::write(&file, "content"))
+        .map_err(|error| format!("{}: {error}", file.display()))?;
+    let results = [
+        cost(|| {
+            black_box(parent_id());
+            Ok(())
+        }),
+        cost(|| fs::metadata(&file).map(drop)),
+        cost(|| File::open(&file).map(drop)),
+        cost(|| OpenOptions::new().write(true).open(&file).map(drop)),
+        cost(|| fs::set_permissions(&file, Permissions::from_mode(0o640))),
+    ];
+    let named = OPERATIONS.into_iter().zip(results).map(|(name, result)| {
+        let value = result.map_or_else(|error| Value::from(error.to_string()), Value::from);
+        (name.to_owned(), value)
+    });
+    Ok(Value::Object(named.collect::<Map<_, _>>()))
+}
+
+/// Nanoseconds that an operation takes.
+fn cost(mut operation: impl FnMut() -> io::Result<()>) -> io::Result<f64> {
+    let mut batch = || {
+        let start = Instant::now();
+        for _ in 0..CALLS {
+            operation()?;
+        }
+        Ok::<f64, io::Error>(start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS))
+    };
+    let start = Instant::now();
+    while start.elapsed() < WARM_UP {
+        batch()?;
+    }
+    let times = (0..BATCHES).map(|_| batch()).collect::<Result<Vec<_>, _>>()?;
+    Ok(median(times))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_gets_a_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let results = measure(directory.path()).unwrap();
+        for operation in OPERATIONS {
+            assert!(results[operation].as_f64().is_some_and(|cost| cost > 0.0), "{results}");
+        }
+    }
+
+    #[test]
+    fn a_refused_operation_gives_its_error() {
+        assert!(cost(|| Err(io::ErrorKind::PermissionDenied.into())).is_err());
+    }
+}
