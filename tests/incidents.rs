@@ -14,18 +14,10 @@ use crate::support::{Jail, Outsider, Tree, each_mode, skip};
 fn nothing_lost(prepare: impl Fn(&Jail), script: &str) {
     each_mode("standard", |jail| {
         prepare(jail);
-        let before = [
-            jail.home_tree(),
-            Tree::exact(&jail.outside),
-            Tree::exact(&jail.work),
-        ];
+        let before = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work)];
         let text = script.replace("OUTSIDE", &jail.outside.display().to_string());
         jail.run(&["bash", "-c", &format!("{text}\nexit 0")]).expect(0);
-        let after = [
-            jail.home_tree(),
-            Tree::exact(&jail.outside),
-            Tree::exact(&jail.work),
-        ];
+        let after = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work)];
         before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
     });
 }
@@ -92,10 +84,7 @@ fn incident_06_nested_git_renamed_and_removed() {
 
 #[test]
 fn incident_07_git_rm_and_clean() {
-    nothing_lost(
-        |_| (),
-        "git rm -rf .; git clean -fd; git clean -fdx; git clean -ffdx",
-    );
+    nothing_lost(|_| (), "git rm -rf .; git clean -fd; git clean -fdx; git clean -ffdx");
     protected_kept("git rm -rf .; git clean -fd; git clean -ffdx");
 }
 
@@ -122,10 +111,7 @@ fn incident_10_checkout_over_uncommitted_work() {
 
 #[test]
 fn incident_11_sed_in_place() {
-    nothing_lost(
-        |_| (),
-        "sed -i 'd' README.md; sed -i -n p src/lib.txt; perl -i -ne '' README.md",
-    );
+    nothing_lost(|_| (), "sed -i 'd' README.md; sed -i -n p src/lib.txt; perl -i -ne '' README.md");
 }
 
 #[test]
@@ -161,11 +147,7 @@ fn incident_14_modes_owners_times() {
 fn incident_15_worktree_removed_with_fallback() {
     let prepare = |jail: &Jail| {
         let other = jail.outside.join("other");
-        git(
-            &jail.work,
-            &jail.home,
-            &["worktree", "add", "-q", &other.display().to_string()],
-        );
+        git(&jail.work, &jail.home, &["worktree", "add", "-q", &other.display().to_string()]);
         write(&other.join("unsaved.txt"), "work in the other tree\n");
     };
     let script = "git worktree remove --force OUTSIDE/other; rm -rf OUTSIDE/other; git worktree prune; rm -rf .git/worktrees";
@@ -177,26 +159,15 @@ fn incident_15_linked_worktree_protects_what_it_points_to() {
     for profile in ["standard", "ci"] {
         each_mode(profile, |jail| {
             let other = jail.base().join("other");
-            git(
-                &jail.work,
-                &jail.home,
-                &["worktree", "add", "-q", &other.display().to_string()],
-            );
-            let before = (
-                Tree::exact(&jail.work.join(".git")),
-                fs::read(other.join(".git")).expect("read"),
-            );
+            git(&jail.work, &jail.home, &["worktree", "add", "-q", &other.display().to_string()]);
+            let before = (Tree::exact(&jail.work.join(".git")), fs::read(other.join(".git")).expect("read"));
             let main = jail.work.join(".git").display().to_string();
             jail.cwd(&other);
             let script = "rm -rf .git GIT/hooks GIT/worktrees; echo x > GIT/config; chmod 777 GIT/HEAD; echo gitdir: /x > .git; git commit --allow-empty -m x";
             jail.sh(&script.replace("GIT", &main));
             assert_same(&before.0, &Tree::exact(&jail.work.join(".git")));
             assert_eq!(before.1, fs::read(other.join(".git")).expect("read"));
-            assert_eq!(
-                jail.sh("git log --format=%s").expect(0),
-                "Second\nFirst\n",
-                "reading works"
-            );
+            assert_eq!(jail.sh("git log --format=%s").expect(0), "Second\nFirst\n", "reading works");
         });
     }
 }
@@ -215,10 +186,7 @@ fn incident_17_removal_by_other_languages() {
     let programs = [
         (
             "/usr/bin/python3",
-            vec![
-                "-c",
-                "import shutil; shutil.rmtree('.', ignore_errors=True); shutil.rmtree('.git')",
-            ],
+            vec!["-c", "import shutil; shutil.rmtree('.', ignore_errors=True); shutil.rmtree('.git')"],
         ),
         (
             "/usr/bin/node",
@@ -242,17 +210,8 @@ fn incident_17_removal_by_other_languages() {
         }
         for profile in ["standard", "ci"] {
             each_mode(profile, |jail| {
-                let places = if profile == "ci" {
-                    vec![".git", "nested/.git", ".github"]
-                } else {
-                    vec![""]
-                };
-                let look = || {
-                    places
-                        .iter()
-                        .map(|p| Tree::exact(&jail.work.join(p)))
-                        .collect::<Vec<_>>()
-                };
+                let places = if profile == "ci" { vec![".git", "nested/.git", ".github"] } else { vec![""] };
+                let look = || places.iter().map(|p| Tree::exact(&jail.work.join(p))).collect::<Vec<_>>();
                 let before = look();
                 let all: Vec<&str> = std::iter::once(program).chain(args.iter().copied()).collect();
                 assert!(jail.run(&all).code() < 125);
@@ -289,10 +248,7 @@ fn incident_19_settings_created_to_run_outside_later() {
             "nested/.vscode",
             "nested/.envrc",
         ] {
-            assert!(
-                jail.work.join(name).symlink_metadata().is_err(),
-                "{name} was made"
-            );
+            assert!(jail.work.join(name).symlink_metadata().is_err(), "{name} was made");
         }
     });
     nothing_lost(
@@ -335,12 +291,7 @@ fn incident_22_other_processes_killed() {
                 &format!("kill {pid}; kill -9 {pid}; kill -9 -{pid}; kill -STOP {pid}"),
             ]);
             assert!(outsider.is_alive());
-            assert_eq!(
-                out.err().matches("Operation not permitted").count(),
-                4,
-                "{}",
-                out.err()
-            );
+            assert_eq!(out.err().matches("Operation not permitted").count(), 4, "{}", out.err());
         });
     }
 }

@@ -26,17 +26,8 @@ const KNOWN: &[&str] = &[
 fn commands(text: &str) -> Vec<String> {
     let mut commands = Vec::new();
     for block in text.split("```console\n").skip(1) {
-        let block = block
-            .split("```")
-            .next()
-            .expect("a block ends")
-            .replace("\\\n", " ");
-        commands.extend(
-            block
-                .lines()
-                .filter_map(|line| line.strip_prefix("$ "))
-                .map(str::to_owned),
-        );
+        let block = block.split("```").next().expect("a block ends").replace("\\\n", " ");
+        commands.extend(block.lines().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned));
     }
     commands
 }
@@ -63,11 +54,7 @@ fn run(command: &str, world: &World, bin: &Path) -> process::Output {
         None => line,
     };
     let mut shell = Command::new("sh");
-    shell
-        .args(["-c", &line])
-        .current_dir(&world.work)
-        .env_clear()
-        .env("HOME", &world.home);
+    shell.args(["-c", &line]).current_dir(&world.work).env_clear().env("HOME", &world.home);
     shell.env("PATH", format!("{}:{PATH}", bin.display()));
     process::run(&mut shell, LIMIT)
 }
@@ -93,10 +80,6 @@ fn every_command_in_the_readme_works() {
         } else {
             assert_eq!(out.code(), 0, "{command}: {} {}", out.out(), out.err());
         }
-        assert_eq!(
-            before,
-            git(&world.work, &world.home, &["log", "--oneline"]),
-            "{command}"
-        );
+        assert_eq!(before, git(&world.work, &world.home, &["log", "--oneline"]), "{command}");
     }
 }

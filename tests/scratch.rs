@@ -13,22 +13,12 @@ fn same_as_outside(script: &str) {
         let mut jail = Jail::new("ci");
         let dir = jail.work.join("pkg");
         jail.cwd(&dir);
-        let out = if jailed {
-            jail.run(&["bash", "-c", script])
-        } else {
-            jail.bare(&["bash", "-c", script])
-        };
+        let out = if jailed { jail.run(&["bash", "-c", script]) } else { jail.bare(&["bash", "-c", script]) };
         (out, Tree::shape(&dir))
     };
     let (outside, expected) = run(false);
     let (inside, found) = run(true);
-    assert_eq!(
-        inside.code(),
-        outside.code(),
-        "outside: {}\ninside: {}",
-        outside.err(),
-        inside.err()
-    );
+    assert_eq!(inside.code(), outside.code(), "outside: {}\ninside: {}", outside.err(), inside.err());
     assert_eq!(inside.out(), outside.out(), "inside, stderr: {}", inside.err());
     assert_same(&expected, &found);
 }
@@ -182,10 +172,7 @@ fn shared_temporary_directories_are_not_changed() {
             jail.sh(&format!(
                 "echo x > {path}; rm -f {path}; chmod 777 {path}; mv {path} {path}.x; truncate -s 0 {path}"
             ));
-            assert_eq!(
-                fs::read_to_string(there.path()).expect("still there"),
-                "another program's"
-            );
+            assert_eq!(fs::read_to_string(there.path()).expect("still there"), "another program's");
             assert_eq!(there.path().metadata().expect("stat").len(), 17);
         });
     }
@@ -196,15 +183,7 @@ fn refused_metadata_calls_are_told_of_at_the_end() {
     let jail = Jail::new("ci");
     let out = jail.sh("chmod 600 .git/config 2>/dev/null; chmod 600 pkg/own.txt");
     out.expect(0);
-    assert_eq!(
-        out.err()
-            .lines()
-            .filter(|line| line.starts_with("stockade: "))
-            .count(),
-        1,
-        "{}",
-        out.err()
-    );
+    assert_eq!(out.err().lines().filter(|line| line.starts_with("stockade: ")).count(), 1, "{}", out.err());
     let out = jail.sh("chmod 600 pkg/own.txt");
     assert_eq!(out.err(), "", "nothing to tell");
 }

@@ -28,14 +28,8 @@ const NETWORK: &[&str] = &[
 
 /// What a program of the machine prints, run with the tests' own environment.
 fn ask(program: &str, args: &[&str]) -> Option<String> {
-    let out = Command::new(program)
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    out.status
-        .success()
-        .then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
+    let out = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
 /// A jail of profile `ci` in `pkg`, with the network's variables and some directories first in the search path.
@@ -51,11 +45,7 @@ fn workshop(roots: &[PathBuf], bins: &[PathBuf]) -> Jail {
     for root in roots {
         jail.allow("read", root);
     }
-    let path: Vec<String> = bins
-        .iter()
-        .map(|b| b.display().to_string())
-        .chain([PATH.to_owned()])
-        .collect();
+    let path: Vec<String> = bins.iter().map(|b| b.display().to_string()).chain([PATH.to_owned()]).collect();
     jail.env("PATH", path.join(":"));
     jail
 }
@@ -68,20 +58,8 @@ fn same(make: impl Fn() -> Jail, prepare: impl Fn(&Jail), script: &str) -> [Jail
     worlds.iter().for_each(prepare);
     let outside: Output = worlds[0].bare(&["bash", "-c", script]);
     let inside = worlds[1].run(&["bash", "-c", script]);
-    assert_eq!(
-        outside.code(),
-        0,
-        "it works outside: {}\n{}",
-        outside.out(),
-        outside.err()
-    );
-    assert_eq!(
-        inside.code(),
-        0,
-        "it works inside: {}\n{}",
-        inside.out(),
-        inside.err()
-    );
+    assert_eq!(outside.code(), 0, "it works outside: {}\n{}", outside.out(), outside.err());
+    assert_eq!(inside.code(), 0, "it works inside: {}\n{}", inside.out(), inside.err());
     assert_eq!(outside.out(), inside.out(), "inside, stderr: {}", inside.err());
     worlds
 }
@@ -89,9 +67,7 @@ fn same(make: impl Fn() -> Jail, prepare: impl Fn(&Jail), script: &str) -> [Jail
 /// The look of both worlds' `pkg`, without some parts, is the same.
 #[track_caller]
 fn same_trees(worlds: &[Jail; 2], except: &[&str]) {
-    let [outside, inside] = worlds
-        .each_ref()
-        .map(|w| Tree::shape(&w.work.join("pkg")).without(except));
+    let [outside, inside] = worlds.each_ref().map(|w| Tree::shape(&w.work.join("pkg")).without(except));
     assert_same(&outside, &inside);
 }
 
@@ -99,7 +75,7 @@ fn same_trees(worlds: &[Jail; 2], except: &[&str]) {
 fn git_reads() {
     for profile in ["standard", "ci", "readonly"] {
         each_mode(profile, |jail| {
-            let script = "set -e; git status; git status --porcelain --ignored; git log --stat; git diff; git diff HEAD~1; git blame README.md; \
+            let script = "set -e; git status; git status --porcelain --ignored; git log --stat; git diff; git diff HEAD~1; git blame HEAD README.md; \
                           git show HEAD; git branch -a; git grep -n version HEAD; git stash list; git ls-files -s; git -C nested log; \
                           git cat-file -p HEAD; git rev-parse --show-toplevel; git describe --always; git archive HEAD | tar t; \
                           git shortlog -s HEAD; git config --list --name-only | sort; git worktree list; git fsck";
@@ -129,10 +105,7 @@ fn c_compiler_and_make() {
     }
     let prepare = |jail: &Jail| {
         let pkg = jail.work.join("pkg");
-        write(
-            &pkg.join("hello.c"),
-            "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n",
-        );
+        write(&pkg.join("hello.c"), "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n");
         write(
             &pkg.join("Makefile"),
             "hello: hello.o\n\tcc -o hello hello.o\nhello.o: hello.c\n\tcc -c hello.c\ninstall: hello\n\tinstall -D -m 751 hello out/bin/hello\n",
@@ -149,9 +122,7 @@ fn c_compiler_and_make() {
 /// The real toolchain, not rustup's stand-ins for it.
 fn sysroot() -> Option<PathBuf> {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
-    ask(&rustc, &["--print", "sysroot"])
-        .map(PathBuf::from)
-        .filter(|root| root.join("bin/cargo").exists())
+    ask(&rustc, &["--print", "sysroot"]).map(PathBuf::from).filter(|root| root.join("bin/cargo").exists())
 }
 
 #[test]
@@ -193,10 +164,7 @@ fn npm_installs_and_builds() {
             &pkg.join("package.json"),
             "{\"name\":\"app\",\"version\":\"1.0.0\",\"private\":true,\"scripts\":{\"build\":\"esbuild in.js --bundle --minify --outfile=out.js\"},\"devDependencies\":{\"esbuild\":\"0.21.5\"},\"dependencies\":{\"is-odd\":\"3.0.1\"}}\n",
         );
-        write(
-            &pkg.join("in.js"),
-            "const odd = require('is-odd');\nconsole.log('three is odd:', odd(3));\n",
-        );
+        write(&pkg.join("in.js"), "const odd = require('is-odd');\nconsole.log('three is odd:', odd(3));\n");
         std::fs::create_dir_all(jail.home.join(".npm")).expect("make a directory");
     };
     let script = "set -e; npm install --no-audit --no-fund --silent; npm run --silent build 2> /dev/null; node out.js; npx --no-install esbuild --version; \
@@ -208,10 +176,7 @@ fn npm_installs_and_builds() {
 /// A Python that can make virtual environments, and the root it lives in.
 fn python() -> Option<(PathBuf, PathBuf)> {
     for name in ["/usr/bin/python3", "python3"] {
-        let base = ask(
-            name,
-            &["-c", "import ensurepip, venv, sys; print(sys.base_prefix)"],
-        );
+        let base = ask(name, &["-c", "import ensurepip, venv, sys; print(sys.base_prefix)"]);
         if let Some(base) = base.map(PathBuf::from)
             && base.join("bin/python3").exists()
         {
@@ -224,10 +189,7 @@ fn python() -> Option<(PathBuf, PathBuf)> {
 #[test]
 fn pip_installs_and_pytest_runs() {
     let Some((python, root)) = python() else {
-        return skip(
-            "pip_installs_and_pytest_runs",
-            "no python3 with venv and ensurepip",
-        );
+        return skip("pip_installs_and_pytest_runs", "no python3 with venv and ensurepip");
     };
     let prepare = |jail: &Jail| {
         let pkg = jail.work.join("pkg");
@@ -237,11 +199,7 @@ fn pip_installs_and_pytest_runs() {
         );
         std::fs::create_dir_all(jail.home.join(".cache/pip")).expect("make a directory");
     };
-    let roots = if root == Path::new("/usr") {
-        vec![]
-    } else {
-        vec![root]
-    };
+    let roots = if root == Path::new("/usr") { vec![] } else { vec![root] };
     let script = format!(
         "set -e; {} -m venv venv; . venv/bin/activate; pip install -q pytest==8.3.4 toolz==1.0.0 2>&1 | grep -v notice || true; \
          python -m pytest -q --pyargs toolz test_own.py | tail -n 1 | sed 's/ in .*//'; pip list | tail -n +3 | awk '{{print $1}}'; \
@@ -270,11 +228,7 @@ fn go_builds_where_it_is_installed() {
         }
     };
     let make = || workshop(std::slice::from_ref(&root), &[root.join("bin")]);
-    let worlds = same(
-        make,
-        prepare,
-        "set -e; go build -o app .; ./app; go vet ./...; ls",
-    );
+    let worlds = same(make, prepare, "set -e; go build -o app .; ./app; go vet ./...; ls");
     same_trees(&worlds, &["app"]);
 }
 

@@ -11,23 +11,13 @@ use crate::support::{Jail, Output, is_root};
 #[track_caller]
 fn refused(jail: &Jail, options: &[&str]) -> String {
     let mut command = jail.bare_command(crate::support::jail::stockade());
-    command
-        .arg("run")
-        .args(options)
-        .args(["--", "sh", "-c", "touch pkg/marker; echo ran"]);
+    command.arg("run").args(options).args(["--", "sh", "-c", "touch pkg/marker; echo ran"]);
     let out: Output = crate::support::process::run(&mut command, crate::support::process::LIMIT);
     assert_eq!(out.code(), 125, "{options:?}: {} {}", out.out(), out.err());
     assert_eq!(out.out(), "", "{options:?}");
-    assert!(
-        !jail.work.join("pkg/marker").exists(),
-        "{options:?}: the command ran"
-    );
+    assert!(!jail.work.join("pkg/marker").exists(), "{options:?}: the command ran");
     assert!(!out.err().contains("panicked"), "{}", out.err());
-    assert!(
-        out.err().starts_with("stockade: ") || out.err().starts_with("error: "),
-        "{}",
-        out.err()
-    );
+    assert!(out.err().starts_with("stockade: ") || out.err().starts_with("error: "), "{}", out.err());
     out.err()
 }
 
@@ -42,21 +32,9 @@ fn with_profile(text: &str) -> (Jail, String) {
 /// Profiles, the place that the error must name, and a word of it.
 const BAD_PROFILES: &[(&str, &str, &str)] = &[
     ("version: 1\nname: p\nrulez: []\n", ":3:1", "rulez"),
-    (
-        "version: 1\nname: p\nrules:\n  - access: read\n    path: [x]\n",
-        ":5:5",
-        "path",
-    ),
-    (
-        "version: 1\nname: p\nrules:\n  - access: raed\n    paths: [x]\n",
-        ":4:13",
-        "raed",
-    ),
-    (
-        "version: 1\nname: p\nrules:\n  - access: {read: alow}\n    paths: [x]\n",
-        ":4:",
-        "alow",
-    ),
+    ("version: 1\nname: p\nrules:\n  - access: read\n    path: [x]\n", ":5:5", "path"),
+    ("version: 1\nname: p\nrules:\n  - access: raed\n    paths: [x]\n", ":4:13", "raed"),
+    ("version: 1\nname: p\nrules:\n  - access: {read: alow}\n    paths: [x]\n", ":4:", "alow"),
     ("version: 1\nname: p\nrules: read\n", ":3:8", "sequence"),
     ("version: one\nname: p\n", ":1:10", "version"),
     ("version: 1\nname: [p]\n", ":2:", "name"),
@@ -70,47 +48,15 @@ const BAD_PROFILES: &[(&str, &str, &str)] = &[
     ("version: 1\nname: p\n\trules: []\n", ":3:", ""),
     ("", ":1", ""),
     ("version: 2\nname: p\n", ":1", "version"),
-    (
-        "version: 1\nname: p\nrules:\n  - access: read\n    paths: ['[z-']\n",
-        ":4",
-        "[z-",
-    ),
-    (
-        "version: 1\nname: p\nrules:\n  - access: read\n    paths: ['a{b']\n",
-        ":4",
-        "a{b",
-    ),
-    (
-        "version: 1\nname: p\nrules:\n  - access: read\n    paths: ['${NOPE}/x']\n",
-        ":4",
-        "NOPE",
-    ),
-    (
-        "version: 1\nname: p\nrules:\n  - access: read\n    paths: ['']\n",
-        ":4",
-        "",
-    ),
-    (
-        "version: 1\nname: p\nrules:\n  - access: read\n    paths: [../x]\n",
-        ":4",
-        "../x",
-    ),
-    (
-        "version: 1\nname: p\nrules:\n  - access: read\n    paths: [~other/x]\n",
-        ":4",
-        "~other",
-    ),
+    ("version: 1\nname: p\nrules:\n  - access: read\n    paths: ['[z-']\n", ":4", "[z-"),
+    ("version: 1\nname: p\nrules:\n  - access: read\n    paths: ['a{b']\n", ":4", "a{b"),
+    ("version: 1\nname: p\nrules:\n  - access: read\n    paths: ['${NOPE}/x']\n", ":4", "NOPE"),
+    ("version: 1\nname: p\nrules:\n  - access: read\n    paths: ['']\n", ":4", ""),
+    ("version: 1\nname: p\nrules:\n  - access: read\n    paths: [../x]\n", ":4", "../x"),
+    ("version: 1\nname: p\nrules:\n  - access: read\n    paths: [~other/x]\n", ":4", "~other"),
     ("version: 1\nname: p\nenv: {set: {A: '${NOPE}'}}\n", "", "NOPE"),
-    (
-        "version: 1\nname: p\nextends: [no-such-profile]\n",
-        "",
-        "no-such-profile",
-    ),
-    (
-        "version: 1\nname: p\nextends: [ci]\nsyscalls: {allow: [no_such_call]}\n",
-        "",
-        "no_such_call",
-    ),
+    ("version: 1\nname: p\nextends: [no-such-profile]\n", "", "no-such-profile"),
+    ("version: 1\nname: p\nextends: [ci]\nsyscalls: {allow: [no_such_call]}\n", "", "no_such_call"),
 ];
 
 #[test]
@@ -119,11 +65,7 @@ fn bad_profiles() {
     for (text, place, word) in BAD_PROFILES {
         let (jail, file) = with_profile(text);
         let error = refused(&jail, &["--profile", &file]);
-        let place = if place.is_empty() {
-            String::new()
-        } else {
-            format!("p.yaml{place}")
-        };
+        let place = if place.is_empty() { String::new() } else { format!("p.yaml{place}") };
         if !error.contains(&place) || !error.contains(word) {
             wrong.push_str(&format!("{text}-> not {place} and {word:?}, but {error}\n"));
         }
@@ -138,10 +80,7 @@ fn bad_profiles() {
 #[test]
 fn profiles_that_extend_each_other() {
     let (jail, file) = with_profile("version: 1\nname: p\nextends: [./q.yaml]\n");
-    write(
-        &jail.outside.join("q.yaml"),
-        "version: 1\nname: q\nextends: [./p.yaml]\n",
-    );
+    write(&jail.outside.join("q.yaml"), "version: 1\nname: q\nextends: [./p.yaml]\n");
     assert!(refused(&jail, &["--profile", &file]).contains("p.yaml"));
     let (jail, file) = with_profile("version: 1\nname: p\nextends: [./p.yaml]\n");
     assert!(refused(&jail, &["--profile", &file]).contains("p.yaml"));
@@ -182,12 +121,7 @@ fn unknown_profiles() {
 #[test]
 fn bad_workspaces() {
     let jail = Jail::new("ci");
-    let at = |dir: &Path| {
-        refused(
-            &jail,
-            &["--profile", "ci", "--workspace", &dir.display().to_string()],
-        )
-    };
+    let at = |dir: &Path| refused(&jail, &["--profile", "ci", "--workspace", &dir.display().to_string()]);
     assert!(at(&jail.work.join("nowhere")).contains("nowhere"));
     assert!(at(&jail.work.join("README.md")).contains("README.md"));
     assert!(at(Path::new("")).contains("workspace"));
@@ -197,18 +131,12 @@ fn bad_workspaces() {
 fn home_and_root_are_no_workspaces_unless_named() {
     for dir in ["/", "HOME"] {
         let mut jail = Jail::new("ci");
-        let dir = if dir == "HOME" {
-            jail.home.clone()
-        } else {
-            dir.into()
-        };
+        let dir = if dir == "HOME" { jail.home.clone() } else { dir.into() };
         jail.cwd(&dir);
         let home = Jail::new("ci");
         let mut command = jail.bare_command(crate::support::jail::stockade());
         // a home in a repository would find the repository
-        command
-            .current_dir(&dir)
-            .args(["run", "--profile", "readonly", "--", "echo", "ran"]);
+        command.current_dir(&dir).args(["run", "--profile", "readonly", "--", "echo", "ran"]);
         drop(home);
         let out = crate::support::process::run(&mut command, crate::support::process::LIMIT);
         if jail.home.ancestors().any(|d| d.join(".git").exists()) && dir != Path::new("/") {
@@ -219,10 +147,7 @@ fn home_and_root_are_no_workspaces_unless_named() {
         assert_eq!(out.out(), "");
         let named = ["--workspace", dir.to_str().expect("UTF-8")];
         let mut command = jail.bare_command(crate::support::jail::stockade());
-        command
-            .args(["run", "--profile", "readonly"])
-            .args(named)
-            .args(["--", "echo", "ran"]);
+        command.args(["run", "--profile", "readonly"]).args(named).args(["--", "echo", "ran"]);
         let out = crate::support::process::run(&mut command, crate::support::process::LIMIT);
         assert_eq!(out.expect(0), "ran\n", "{}", out.err());
     }
@@ -231,12 +156,7 @@ fn home_and_root_are_no_workspaces_unless_named() {
 #[test]
 fn bad_allows() {
     let jail = Jail::new("ci");
-    for (rule, word) in [
-        ("scratch", "scratch"),
-        ("write=pkg", "write"),
-        ("=pkg", "="),
-        ("read=", "read="),
-    ] {
+    for (rule, word) in [("scratch", "scratch"), ("write=pkg", "write"), ("=pkg", "="), ("read=", "read=")] {
         let error = refused(&jail, &["--profile", "ci", "--allow", rule]);
         assert!(error.contains(word), "{rule}: {error}");
     }

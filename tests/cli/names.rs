@@ -33,25 +33,13 @@ fn odd_names_in_a_workspace_work() {
         // sub/deep.txt has other content
         assert_eq!(text.matches("odd\n").count(), ODD.len(), "{text} {}", out.err());
         for name in ODD {
-            let file = jail
-                .work
-                .join("pkg")
-                .join(OsStr::from_bytes(name))
-                .join(OsStr::from_bytes(name));
+            let file = jail.work.join("pkg").join(OsStr::from_bytes(name)).join(OsStr::from_bytes(name));
             let mode = file.metadata().expect("stat").permissions().mode() & 0o777;
             assert_eq!(mode == 0o700, !jail.is_static(), "{file:?} {mode:o}");
             assert_eq!(fs::read(&file).expect("read"), b"odd\nmore\n");
         }
-        for args in [
-            &["plan"] as &[&str],
-            &["plan", "--json"],
-            &["why", "modify", "pkg"],
-        ] {
-            assert_eq!(
-                jail.stockade(&[args, &["--profile", "ci"]].concat()).code(),
-                0,
-                "{args:?}"
-            );
+        for args in [&["plan"] as &[&str], &["plan", "--json"], &["why", "modify", "pkg"]] {
+            assert_eq!(jail.stockade(&[args, &["--profile", "ci"]].concat()).code(), 0, "{args:?}");
         }
     });
 }
@@ -82,16 +70,11 @@ fn odd_names_of_workspaces_and_arguments_work() {
             if jail.is_static() {
                 command.arg("--static");
             }
-            command
-                .current_dir(&dir)
-                .args(["--", "sh", "-c", "printf %s \"$1\" > sub/\"$1\"; pwd", "x"]);
+            command.current_dir(&dir).args(["--", "sh", "-c", "printf %s \"$1\" > sub/\"$1\"; pwd", "x"]);
             command.arg(OsStr::from_bytes(name));
             let out = crate::support::process::run(&mut command, crate::support::process::LIMIT);
             assert_eq!(out.code(), 0, "{dir:?}: {}", out.err());
-            assert_eq!(
-                fs::read(dir.join("sub").join(OsStr::from_bytes(name))).expect("read"),
-                name
-            );
+            assert_eq!(fs::read(dir.join("sub").join(OsStr::from_bytes(name))).expect("read"), name);
         }
     });
 }

@@ -57,14 +57,9 @@ fn why_tells_the_effect_and_the_rule() {
     ] {
         let out = jail.stockade(&["why", "--profile", profile, verb, path]);
         let text = out.expect(0);
-        assert!(
-            text.contains(effect),
-            "{profile} {verb} {path}: {effect} in {text}"
-        );
+        assert!(text.contains(effect), "{profile} {verb} {path}: {effect} in {text}");
         assert!(text.contains(rule), "{profile} {verb} {path}: {rule} in {text}");
-        let text = jail
-            .stockade(&["why", "--json", "--profile", profile, verb, path])
-            .expect(0);
+        let text = jail.stockade(&["why", "--json", "--profile", profile, verb, path]).expect(0);
         let value = json(&text);
         assert!(value.to_string().contains(&format!("\"{effect}\"")), "{text}");
     }
@@ -79,9 +74,7 @@ fn why_says_what_a_run_does() {
         (".git/HEAD", "echo x > .git/HEAD"),
         (".github/workflows/ci.yml", "echo x > .github/workflows/ci.yml"),
     ] {
-        let said = jail
-            .stockade(&["why", "--profile", "ci", "--json", "modify", path])
-            .expect(0);
+        let said = jail.stockade(&["why", "--profile", "ci", "--json", "modify", path]).expect(0);
         let allowed = said.contains("\"allow\"");
         assert_eq!(jail.sh(script).code() == 0, allowed, "{path}: {said}");
     }
@@ -92,20 +85,10 @@ fn profiles_are_listed_shown_and_checked() {
     let jail = Jail::new("ci");
     let list = jail.stockade(&["profile", "list"]).expect(0);
     for name in ["ci", "standard", "readonly"] {
-        assert!(
-            list.lines().any(|line| line.starts_with(name)),
-            "{name} in {list}"
-        );
+        assert!(list.lines().any(|line| line.starts_with(name)), "{name} in {list}");
         let text = jail.stockade(&["profile", "show", name]).expect(0);
-        assert!(
-            text.contains("version: 1") && text.contains(&format!("name: {name}")),
-            "{text}"
-        );
-        assert!(
-            jail.stockade(&["profile", "check", name])
-                .expect(0)
-                .contains(name)
-        );
+        assert!(text.contains("version: 1") && text.contains(&format!("name: {name}")), "{text}");
+        assert!(jail.stockade(&["profile", "check", name]).expect(0).contains(name));
     }
     let file = jail.outside.join("mine.yaml");
     crate::support::fixture::write(&file, &jail.stockade(&["profile", "show", "ci"]).expect(0));
@@ -121,12 +104,7 @@ fn own_profiles_work() {
     crate::support::fixture::write(&file, text);
     jail.profile(&file);
     let out = jail.sh("echo $GREETING; ulimit -n; echo x > pkg/new && echo x > README.md");
-    assert!(
-        out.out().starts_with("hello\n100\n"),
-        "{} {}",
-        out.out(),
-        out.err()
-    );
+    assert!(out.out().starts_with("hello\n100\n"), "{} {}", out.out(), out.err());
     assert_eq!(out.code(), 2, "{}", out.err());
 }
 

@@ -15,10 +15,7 @@ pub const ATTACKS: &[Attack] = &[("descriptors", use_inherited)];
 fn use_inherited(_: &[OsString]) {
     let victim = c("victim");
     report("fcntl 9", call(libc::SYS_fcntl, &[9, libc::F_GETFD as i64]));
-    report(
-        "openat 9",
-        call(libc::SYS_openat, &[9, at(&victim), libc::O_RDONLY as i64]),
-    );
+    report("openat 9", call(libc::SYS_openat, &[9, at(&victim), libc::O_RDONLY as i64]));
     report("unlinkat 9", call(libc::SYS_unlinkat, &[9, at(&victim), 0]));
     report("fchdir 9", call(libc::SYS_fchdir, &[9]));
     report("write 12", call(libc::SYS_write, &[12, at(&victim), 6]));
@@ -28,10 +25,7 @@ fn use_inherited(_: &[OsString]) {
         .collect();
     // the one that listed them is closed by now
     let is_open = |fd: &i32| *fd > 2 && call(libc::SYS_fcntl, &[i64::from(*fd), libc::F_GETFD as i64]) != -1;
-    say(
-        "open",
-        &format!("{:?}", list.into_iter().filter(is_open).collect::<Vec<_>>()),
-    );
+    say("open", &format!("{:?}", list.into_iter().filter(is_open).collect::<Vec<_>>()));
 }
 
 #[test]

@@ -10,10 +10,7 @@ use crate::support::os::{self, FCHMODAT2, FILE_SETATTR, REMOVEXATTRAT, SETXATTRA
 use crate::support::tree::assert_same;
 use crate::support::{Entry, REFUSALS, Tree, both_modes, each_mode, is_root};
 
-pub const ATTACKS: &[Attack] = &[
-    ("metadata", by_every_path),
-    ("metadata-own-fd", by_inherited_descriptor),
-];
+pub const ATTACKS: &[Attack] = &[("metadata", by_every_path), ("metadata-own-fd", by_inherited_descriptor)];
 
 const CWD: i64 = libc::AT_FDCWD as i64;
 const EMPTY: i64 = libc::AT_EMPTY_PATH as i64;
@@ -21,11 +18,7 @@ const NO_FOLLOW: i64 = libc::AT_SYMLINK_NOFOLLOW as i64;
 
 /// An owner whose setting works outside the jail and leaves a change time.
 fn owner() -> i64 {
-    if is_root() {
-        1
-    } else {
-        i64::from(nix::unistd::geteuid().as_raw())
-    }
+    if is_root() { 1 } else { i64::from(nix::unistd::geteuid().as_raw()) }
 }
 
 /// Structures whose addresses go into the calls.
@@ -43,23 +36,14 @@ struct Values {
 
 impl Values {
     fn new() -> Box<Values> {
-        let timeval = libc::timeval {
-            tv_sec: 86_400,
-            tv_usec: 0,
-        };
-        let time = libc::timespec {
-            tv_sec: 86_400,
-            tv_nsec: 0,
-        };
+        let timeval = libc::timeval { tv_sec: 86_400, tv_usec: 0 };
+        let time = libc::timespec { tv_sec: 86_400, tv_nsec: 0 };
         let mut values = Box::new(Values {
             name: c("user.stockade"),
             value: c("here"),
             times: [time; 2],
             timevals: [timeval; 2],
-            utimbuf: libc::utimbuf {
-                actime: 86_400,
-                modtime: 86_400,
-            },
+            utimbuf: libc::utimbuf { actime: 86_400, modtime: 86_400 },
             xattr: [0, 4],
             file_attr: [0x80, 0, 0],
         });
@@ -84,11 +68,7 @@ fn path_calls(form: &str, path: &CString, v: &Values) {
     try_it("fchmodat", libc::SYS_fchmodat, &[CWD, p, 0o777]);
     try_it("fchmodat2", FCHMODAT2, &[CWD, p, 0o775, 0]);
     try_it("fchownat", libc::SYS_fchownat, &[CWD, p, own, -1, 0]);
-    try_it(
-        "fchownat-nofollow",
-        libc::SYS_fchownat,
-        &[CWD, p, own, -1, NO_FOLLOW],
-    );
+    try_it("fchownat-nofollow", libc::SYS_fchownat, &[CWD, p, own, -1, NO_FOLLOW]);
     try_it("utimensat", libc::SYS_utimensat, &[CWD, p, addr(&v.times), 0]);
     try_it("utimensat-now", libc::SYS_utimensat, &[CWD, p, 0, 0]);
     try_it("setxattr", libc::SYS_setxattr, &[p, name, value, 4, 0]);
@@ -121,49 +101,21 @@ fn descriptor_calls(form: &str, fd: i64, dir: i64, base: &CString, v: &Values) {
     try_it("fchown", libc::SYS_fchown, &[fd, own, -1]);
     try_it("fchownat-empty", libc::SYS_fchownat, &[fd, e, own, -1, EMPTY]);
     try_it("utimensat-null", libc::SYS_utimensat, &[fd, 0, addr(&v.times), 0]);
-    try_it(
-        "utimensat-empty",
-        libc::SYS_utimensat,
-        &[fd, e, addr(&v.times), EMPTY],
-    );
+    try_it("utimensat-empty", libc::SYS_utimensat, &[fd, e, addr(&v.times), EMPTY]);
     try_it("fsetxattr", libc::SYS_fsetxattr, &[fd, name, value, 4, 0]);
     try_it("fremovexattr", libc::SYS_fremovexattr, &[fd, name]);
-    try_it(
-        "setxattrat-empty",
-        SETXATTRAT,
-        &[fd, e, EMPTY, name, addr(&v.xattr), 16],
-    );
+    try_it("setxattrat-empty", SETXATTRAT, &[fd, e, EMPTY, name, addr(&v.xattr), 16]);
     try_it("removexattrat-empty", REMOVEXATTRAT, &[fd, e, EMPTY, name]);
-    try_it(
-        "file_setattr-empty",
-        FILE_SETATTR,
-        &[fd, e, addr(&v.file_attr), 24, EMPTY],
-    );
-    try_it(
-        "FS_IOC_SETFLAGS",
-        libc::SYS_ioctl,
-        &[fd, 0x4008_6602, addr(&0x40_u64)],
-    );
-    try_it(
-        "FS_IOC_FSSETXATTR",
-        libc::SYS_ioctl,
-        &[fd, 0x401c_5820, addr(&[0_u64; 4])],
-    );
+    try_it("file_setattr-empty", FILE_SETATTR, &[fd, e, addr(&v.file_attr), 24, EMPTY]);
+    try_it("FS_IOC_SETFLAGS", libc::SYS_ioctl, &[fd, 0x4008_6602, addr(&0x40_u64)]);
+    try_it("FS_IOC_FSSETXATTR", libc::SYS_ioctl, &[fd, 0x401c_5820, addr(&[0_u64; 4])]);
     try_it("fchmodat-dirfd", libc::SYS_fchmodat, &[dir, b, 0o777]);
     try_it("fchmodat2-dirfd", FCHMODAT2, &[dir, b, 0o775, 0]);
     try_it("fchownat-dirfd", libc::SYS_fchownat, &[dir, b, own, -1, 0]);
-    try_it(
-        "utimensat-dirfd",
-        libc::SYS_utimensat,
-        &[dir, b, addr(&v.times), 0],
-    );
+    try_it("utimensat-dirfd", libc::SYS_utimensat, &[dir, b, addr(&v.times), 0]);
     #[cfg(target_arch = "x86_64")]
     {
-        try_it(
-            "futimesat-dirfd",
-            libc::SYS_futimesat,
-            &[dir, b, addr(&v.timevals)],
-        );
+        try_it("futimesat-dirfd", libc::SYS_futimesat, &[dir, b, addr(&v.timevals)]);
         try_it("futimesat-null", libc::SYS_futimesat, &[fd, 0, addr(&v.timevals)]);
     }
 }
@@ -182,11 +134,7 @@ fn by_every_path(args: &[OsString]) {
     path_calls("absolute", &c(victim), &values);
     path_calls("root", &c(under("/proc/self/root")), &values);
     path_calls("thread-root", &c(under("/proc/thread-self/root")), &values);
-    path_calls(
-        "cwd",
-        &c(format!("/proc/self/cwd/{up}{}", victim.display())),
-        &values,
-    );
+    path_calls("cwd", &c(format!("/proc/self/cwd/{up}{}", victim.display())), &values);
     path_calls("dots", &c(format!("{up}{}", victim.display())), &values);
     path_calls("slashes", &c(under("//.//")), &values);
     if victim.is_dir() {
@@ -195,18 +143,11 @@ fn by_every_path(args: &[OsString]) {
     path_calls("link", &c(&link), &values);
 
     let fd = os::open(victim, libc::O_PATH);
-    let dir = os::open(
-        victim.parent().expect("the victim has a parent"),
-        libc::O_PATH | libc::O_DIRECTORY,
-    );
+    let dir = os::open(victim.parent().expect("the victim has a parent"), libc::O_PATH | libc::O_DIRECTORY);
     if fd >= 0 {
         path_calls("proc-fd", &c(format!("/proc/self/fd/{fd}")), &values);
         path_calls("dev-fd", &c(format!("/proc/thread-self/fd/{fd}")), &values);
-        path_calls(
-            "proc-dirfd",
-            &c(format!("/proc/self/fd/{dir}/{}", name_of(victim))),
-            &values,
-        );
+        path_calls("proc-dirfd", &c(format!("/proc/self/fd/{dir}/{}", name_of(victim))), &values);
         descriptor_calls("o-path", fd, dir, &c(name_of(victim)), &values);
     }
     let readable = os::open(victim, libc::O_RDONLY);
@@ -217,10 +158,7 @@ fn by_every_path(args: &[OsString]) {
 }
 
 fn name_of(path: &Path) -> String {
-    path.file_name()
-        .expect("the victim has a name")
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().expect("the victim has a name").to_string_lossy().into_owned()
 }
 
 /// The victim is standard input, opened for reading outside the jail.
@@ -239,20 +177,9 @@ fn errors() -> Vec<&'static str> {
 /// Asserts that most of an attack works outside the jail.
 fn assert_control_works(lines: &[(String, String)]) {
     let works = lines.iter().filter(|(_, r)| r == "ok").count();
-    assert!(
-        works * 2 > lines.len(),
-        "outside the jail most of it works: {lines:?}"
-    );
-    for step in [
-        "fchmodat/absolute",
-        "utimensat/link",
-        "fchownat/proc-fd",
-        "fchmod/o-rdonly",
-    ] {
-        assert!(
-            lines.iter().any(|(s, r)| s == step && r == "ok"),
-            "{step} works outside: {lines:?}"
-        );
+    assert!(works * 2 > lines.len(), "outside the jail most of it works: {lines:?}");
+    for step in ["fchmodat/absolute", "utimensat/link", "fchownat/proc-fd", "fchmod/o-rdonly"] {
+        assert!(lines.iter().any(|(s, r)| s == step && r == "ok"), "{step} works outside: {lines:?}");
     }
 }
 
@@ -270,11 +197,7 @@ fn outside_the_jail_the_calls_work() {
 #[test]
 fn file_and_directory_outside_stay() {
     both_modes(|jail| {
-        for victim in [
-            jail.outside.join("victim"),
-            jail.outside.join("tree/a"),
-            jail.home.join("victim"),
-        ] {
+        for victim in [jail.outside.join("victim"), jail.outside.join("tree/a"), jail.home.join("victim")] {
             let before = Entry::of(&victim);
             let out = jail.attack("metadata", &[&victim, &jail.work.join("pkg/sub")]);
             out.all_refused(&errors());
@@ -287,13 +210,7 @@ fn file_and_directory_outside_stay() {
 #[test]
 fn protected_files_of_the_workspace_stay() {
     both_modes(|jail| {
-        for victim in [
-            ".git/config",
-            ".git/hooks",
-            ".git",
-            ".github/workflows/ci.yml",
-            "nested/.git/HEAD",
-        ] {
+        for victim in [".git/config", ".git/hooks", ".git", ".github/workflows/ci.yml", "nested/.git/HEAD"] {
             let victim = jail.work.join(victim);
             let before = Entry::of(&victim);
             let out = jail.attack("metadata", &[&victim, &jail.work.join("pkg/sub")]);
@@ -309,14 +226,9 @@ fn tracked_files_stay() {
     each_mode("standard", |jail| {
         let scratch = jail.work.join("target");
         fs::create_dir(&scratch).expect("make a scratch directory");
-        for victim in [
-            jail.work.join("README.md"),
-            jail.work.join("src"),
-            jail.work.join("ignored.log"),
-        ] {
+        for victim in [jail.work.join("README.md"), jail.work.join("src"), jail.work.join("ignored.log")] {
             let before = Entry::of(&victim);
-            jail.attack("metadata", &[&victim, &scratch])
-                .all_refused(&errors());
+            jail.attack("metadata", &[&victim, &scratch]).all_refused(&errors());
             assert_eq!(before, Entry::of(&victim), "{}", victim.display());
             fs::remove_file(scratch.join("link-to-victim")).expect("remove the link");
         }

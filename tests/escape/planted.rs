@@ -13,20 +13,12 @@ fn links_lead_to_no_write_outside() {
         symlink(&jail.outside, jail.work.join("pkg/out")).expect("link");
         symlink("../.git/config", jail.work.join("pkg/config")).expect("link");
         symlink("../../outside/new", jail.work.join("pkg/dangling")).expect("link");
-        let before = [
-            jail.home_tree(),
-            Tree::exact(&jail.outside),
-            Tree::exact(&jail.work.join(".git")),
-        ];
+        let before = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work.join(".git"))];
         let script = "cd pkg; echo x > link; echo x >> config; chmod 777 link config out; touch -d yesterday link; rm -f out/victim; \
                       echo x > out/new; echo x > dangling; truncate -s 0 link; mkdir out/d; cp own.txt link; mv out/victim .; \
                       ln out/victim v; sed -i s/a/b/ out/victim; dd if=own.txt of=config; tee link < own.txt; install own.txt out/i; echo end";
         assert!(jail.sh(script).expect(0).ends_with("end\n"));
-        let after = [
-            jail.home_tree(),
-            Tree::exact(&jail.outside),
-            Tree::exact(&jail.work.join(".git")),
-        ];
+        let after = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work.join(".git"))];
         before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
     });
 }
@@ -46,12 +38,7 @@ fn a_scratch_name_that_is_a_link_gives_nothing_away() {
             before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
             assert!(!out.out().contains("private key"), "{}", out.out());
             // either stockade will not start, or nothing could be done through the link
-            assert!(
-                out.code() == 125 || out.out() == "end\n",
-                "{} {}",
-                out.out(),
-                out.err()
-            );
+            assert!(out.code() == 125 || out.out() == "end\n", "{} {}", out.out(), out.err());
         });
     }
 }
@@ -63,10 +50,7 @@ fn a_scratch_name_that_links_to_protected_places_gives_nothing_away() {
         symlink("src", jail.work.join(".venv")).expect("link");
         let before = Tree::exact(&jail.work);
         jail.sh("rm -rf target/hooks; echo x > target/config; chmod 777 target/HEAD; echo x > .venv/lib.txt; rm .venv/lib.txt");
-        assert_same(
-            &before,
-            &Tree::exact(&jail.work).without(&["node_modules", ".pytest_cache"]),
-        );
+        assert_same(&before, &Tree::exact(&jail.work).without(&["node_modules", ".pytest_cache"]));
     });
 }
 
@@ -78,10 +62,7 @@ fn hard_links_to_protected_files_keep_their_protection_or_are_none() {
     both_modes(|jail| {
         fs::hard_link(jail.outside.join("victim"), jail.outside.join("twin")).expect("link");
         let before = Entry::of(&jail.outside.join("victim"));
-        jail.sh(&format!(
-            "echo x > {0}/twin; chmod 777 {0}/twin; rm {0}/twin",
-            jail.outside.display()
-        ));
+        jail.sh(&format!("echo x > {0}/twin; chmod 777 {0}/twin; rm {0}/twin", jail.outside.display()));
         assert_eq!(before, Entry::of(&jail.outside.join("victim")));
     });
 }

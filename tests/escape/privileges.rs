@@ -19,13 +19,7 @@ fn gain(_: &[OsString]) {
     }
     let other = i64::from(nix::unistd::geteuid().as_raw()) + 1;
     report("setuid", call(libc::SYS_setuid, &[other]));
-    report(
-        "setgid",
-        call(
-            libc::SYS_setgid,
-            &[i64::from(nix::unistd::getegid().as_raw()) + 1],
-        ),
-    );
+    report("setgid", call(libc::SYS_setgid, &[i64::from(nix::unistd::getegid().as_raw()) + 1]));
     report("setgroups", call(libc::SYS_setgroups, &[1, addr(&12_345_u32)]));
     report("setresuid", call(libc::SYS_setresuid, &[other, other, other]));
     // header: version 3, this process; data: everything
@@ -33,22 +27,8 @@ fn gain(_: &[OsString]) {
     report("capset", call(libc::SYS_capset, &[addr(&header), addr(&data)]));
     report("ambient", call(libc::SYS_prctl, &[47, 2, 21, 0, 0]));
     report("securebits", call(libc::SYS_prctl, &[28, 1, 0, 0, 0]));
-    say(
-        "no_new_privs off",
-        if call(libc::SYS_prctl, &[38, 0, 0, 0, 0]) == 0 {
-            "ok"
-        } else {
-            "refused"
-        },
-    );
-    say(
-        "seccomp off",
-        if call(libc::SYS_prctl, &[22, 0, 0, 0, 0]) == 0 {
-            "ok"
-        } else {
-            "refused"
-        },
-    );
+    say("no_new_privs off", if call(libc::SYS_prctl, &[38, 0, 0, 0, 0]) == 0 { "ok" } else { "refused" });
+    say("seccomp off", if call(libc::SYS_prctl, &[22, 0, 0, 0, 0]) == 0 { "ok" } else { "refused" });
 }
 
 #[test]
@@ -63,15 +43,7 @@ fn a_jailed_process_has_no_privilege() {
         }
         assert_eq!(out.result("NoNewPrivs"), "1");
         assert_eq!(out.result("Seccomp"), "2");
-        for step in [
-            "setuid",
-            "setgid",
-            "setgroups",
-            "setresuid",
-            "capset",
-            "ambient",
-            "securebits",
-        ] {
+        for step in ["setuid", "setgid", "setgroups", "setresuid", "capset", "ambient", "securebits"] {
             assert_eq!(out.result(step), "EPERM", "{step}");
         }
         assert_eq!(out.result("no_new_privs off"), "refused");

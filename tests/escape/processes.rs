@@ -18,10 +18,7 @@ pub const ATTACKS: &[Attack] = &[
 ];
 
 fn pid(args: &[OsString]) -> i64 {
-    args[0]
-        .to_str()
-        .and_then(|s| s.parse().ok())
-        .expect("a process id")
+    args[0].to_str().and_then(|s| s.parse().ok()).expect("a process id")
 }
 
 /// `siginfo_t` as `rt_sigqueueinfo` takes it: number, errno, code `SI_QUEUE`.
@@ -39,31 +36,16 @@ fn signals_to(pid: i64, signal: i32) {
     report("kill group", call(libc::SYS_kill, &[-pid, signal]));
     report("tkill", call(libc::SYS_tkill, &[pid, signal]));
     report("tgkill", call(libc::SYS_tgkill, &[pid, pid, signal]));
-    report(
-        "rt_sigqueueinfo",
-        call(libc::SYS_rt_sigqueueinfo, &[pid, signal, addr(&info)]),
-    );
-    report(
-        "rt_tgsigqueueinfo",
-        call(libc::SYS_rt_tgsigqueueinfo, &[pid, pid, signal, addr(&info)]),
-    );
+    report("rt_sigqueueinfo", call(libc::SYS_rt_sigqueueinfo, &[pid, signal, addr(&info)]));
+    report("rt_tgsigqueueinfo", call(libc::SYS_rt_tgsigqueueinfo, &[pid, pid, signal, addr(&info)]));
     let pidfd = call(libc::SYS_pidfd_open, &[pid, 0]);
     if pidfd >= 0 {
-        report(
-            "pidfd_send_signal",
-            call(libc::SYS_pidfd_send_signal, &[pidfd, signal, 0, 0]),
-        );
-        report(
-            "pidfd_send_signal group",
-            call(libc::SYS_pidfd_send_signal, &[pidfd, signal, 0, 4]),
-        );
+        report("pidfd_send_signal", call(libc::SYS_pidfd_send_signal, &[pidfd, signal, 0, 0]));
+        report("pidfd_send_signal group", call(libc::SYS_pidfd_send_signal, &[pidfd, signal, 0, 4]));
     }
     let proc_fd = os::open(format!("/proc/{pid}"), libc::O_DIRECTORY);
     if proc_fd >= 0 {
-        report(
-            "pidfd of /proc",
-            call(libc::SYS_pidfd_send_signal, &[proc_fd, signal, 0, 0]),
-        );
+        report("pidfd of /proc", call(libc::SYS_pidfd_send_signal, &[proc_fd, signal, 0, 0]));
     }
 }
 
@@ -74,30 +56,18 @@ fn send_signals(args: &[OsString]) {
 }
 
 fn send_one_signal(args: &[OsString]) {
-    report(
-        "kill",
-        call(libc::SYS_kill, &[pid(args), i64::from(libc::SIGTERM)]),
-    );
+    report("kill", call(libc::SYS_kill, &[pid(args), i64::from(libc::SIGTERM)]));
 }
 
 /// Makes the victim the owner of a pipe's events, to be told by SIGKILL.
 fn signal_through_owner(args: &[OsString]) {
     let mut ends = [0_i32; 2];
-    let made = call(
-        libc::SYS_socketpair,
-        &[1, 1, 0, std::ptr::from_mut(&mut ends) as i64],
-    );
+    let made = call(libc::SYS_socketpair, &[1, 1, 0, std::ptr::from_mut(&mut ends) as i64]);
     assert_eq!(made, 0, "a socket pair");
     let fd = i64::from(ends[0]);
-    say(
-        "F_SETOWN",
-        &call(libc::SYS_fcntl, &[fd, libc::F_SETOWN as i64, pid(args)]).to_string(),
-    );
+    say("F_SETOWN", &call(libc::SYS_fcntl, &[fd, libc::F_SETOWN as i64, pid(args)]).to_string());
     call(libc::SYS_fcntl, &[fd, 10, i64::from(libc::SIGKILL)]);
-    call(
-        libc::SYS_fcntl,
-        &[fd, libc::F_SETFL as i64, i64::from(libc::O_ASYNC)],
-    );
+    call(libc::SYS_fcntl, &[fd, libc::F_SETFL as i64, i64::from(libc::O_ASYNC)]);
     let byte = c("x");
     for _ in 0..3 {
         call(libc::SYS_write, &[i64::from(ends[1]), at(&byte), 1]);
@@ -129,25 +99,16 @@ fn look_inside(args: &[OsString]) {
     let local = [addr(&buffer) as u64, 8];
     report(
         "process_vm_readv",
-        call(
-            libc::SYS_process_vm_readv,
-            &[pid, addr(&local), 1, addr(&remote), 1, 0],
-        ),
+        call(libc::SYS_process_vm_readv, &[pid, addr(&local), 1, addr(&remote), 1, 0]),
     );
     report(
         "process_vm_writev",
-        call(
-            libc::SYS_process_vm_writev,
-            &[pid, addr(&local), 1, addr(&remote), 1, 0],
-        ),
+        call(libc::SYS_process_vm_writev, &[pid, addr(&local), 1, addr(&remote), 1, 0]),
     );
     let pidfd = call(libc::SYS_pidfd_open, &[pid, 0]);
     if pidfd >= 0 {
         report("pidfd_getfd", call(libc::SYS_pidfd_getfd, &[pidfd, 0, 0]));
-        report(
-            "process_madvise",
-            call(libc::SYS_process_madvise, &[pidfd, addr(&remote), 1, 21, 0]),
-        );
+        report("process_madvise", call(libc::SYS_process_madvise, &[pidfd, addr(&remote), 1, 21, 0]));
         report("setns pidfd", call(libc::SYS_setns, &[pidfd, 0x2000_0000]));
     }
     let own = i64::from(std::process::id());
@@ -161,37 +122,16 @@ fn change_limits(args: &[OsString]) {
     let param = [0_i32; 1];
     // struct sched_attr, SCHED_BATCH
     let attr = [48_u32, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    report(
-        "prlimit64",
-        call(
-            libc::SYS_prlimit64,
-            &[pid, libc::RLIMIT_NOFILE as i64, addr(&limit), 0],
-        ),
-    );
+    report("prlimit64", call(libc::SYS_prlimit64, &[pid, libc::RLIMIT_NOFILE as i64, addr(&limit), 0]));
     report("setpriority", call(libc::SYS_setpriority, &[0, pid, 19]));
     report("setpriority group", call(libc::SYS_setpriority, &[1, pid, 19]));
-    report(
-        "sched_setaffinity",
-        call(libc::SYS_sched_setaffinity, &[pid, 128, addr(&mask)]),
-    );
-    report(
-        "sched_setscheduler",
-        call(libc::SYS_sched_setscheduler, &[pid, 3, addr(&param)]),
-    );
-    report(
-        "sched_setparam",
-        call(libc::SYS_sched_setparam, &[pid, addr(&param)]),
-    );
-    report(
-        "sched_setattr",
-        call(libc::SYS_sched_setattr, &[pid, addr(&attr), 0]),
-    );
+    report("sched_setaffinity", call(libc::SYS_sched_setaffinity, &[pid, 128, addr(&mask)]));
+    report("sched_setscheduler", call(libc::SYS_sched_setscheduler, &[pid, 3, addr(&param)]));
+    report("sched_setparam", call(libc::SYS_sched_setparam, &[pid, addr(&param)]));
+    report("sched_setattr", call(libc::SYS_sched_setattr, &[pid, addr(&attr), 0]));
     report("ioprio_set", call(libc::SYS_ioprio_set, &[1, pid, (3 << 13) | 7]));
     #[cfg(target_arch = "x86_64")]
-    report(
-        "migrate_pages",
-        call(libc::SYS_migrate_pages, &[pid, 64, addr(&mask), addr(&mask)]),
-    );
+    report("migrate_pages", call(libc::SYS_migrate_pages, &[pid, 64, addr(&mask), addr(&mask)]));
 }
 
 /// The process that started this one: where a broker stays behind, the broker.
@@ -205,13 +145,7 @@ fn harm_parent(_: &[OsString]) {
         report("kill", call(libc::SYS_kill, &[parent, i64::from(signal)]));
     }
     let limit = [3_u64, 3];
-    report(
-        "prlimit64",
-        call(
-            libc::SYS_prlimit64,
-            &[parent, libc::RLIMIT_NOFILE as i64, addr(&limit), 0],
-        ),
-    );
+    report("prlimit64", call(libc::SYS_prlimit64, &[parent, libc::RLIMIT_NOFILE as i64, addr(&limit), 0]));
 }
 
 #[test]
@@ -256,26 +190,13 @@ fn limits_of_outsiders_stay() {
     both_modes(|jail| {
         let outsider = Outsider::start();
         let read = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", outsider.pid())).expect("read");
-        let affinity = |status: String| {
-            status
-                .lines()
-                .find(|l| l.starts_with("Cpus_allowed:"))
-                .map(str::to_owned)
-        };
+        let affinity =
+            |status: String| status.lines().find(|l| l.starts_with("Cpus_allowed:")).map(str::to_owned);
         // field 18 and later: priority, nice value
-        let nice = |stat: String| {
-            stat.split(' ')
-                .skip(17)
-                .take(2)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+        let nice = |stat: String| stat.split(' ').skip(17).take(2).map(str::to_owned).collect::<Vec<_>>();
         let before = (read("limits"), affinity(read("status")), nice(read("stat")));
         jail.attack("limits", &[outsider.pid()]).all_refused(REFUSALS);
-        assert_eq!(
-            before,
-            (read("limits"), affinity(read("status")), nice(read("stat")))
-        );
+        assert_eq!(before, (read("limits"), affinity(read("status")), nice(read("stat"))));
     });
 }
 

@@ -11,11 +11,8 @@ use crate::support::os::{at, c, call};
 use crate::support::tree::assert_same;
 use crate::support::{Tree, both_modes};
 
-pub const ATTACKS: &[Attack] = &[
-    ("race-link", swap_link),
-    ("race-directory", swap_directory),
-    ("race-string", swap_string),
-];
+pub const ATTACKS: &[Attack] =
+    &[("race-link", swap_link), ("race-directory", swap_directory), ("race-string", swap_string)];
 
 const SPAN: Duration = Duration::from_millis(1000);
 const CWD: i64 = libc::AT_FDCWD as i64;
@@ -43,32 +40,20 @@ fn race(mut swap: impl FnMut() + Send, mut act: impl FnMut() -> i64) {
 /// All metadata calls that follow a path, in turn.
 fn change(path: i64, turn: &mut u64) -> i64 {
     *turn += 1;
-    let time = libc::timespec {
-        tv_sec: 86_400,
-        tv_nsec: 0,
-    };
+    let time = libc::timespec { tv_sec: 86_400, tv_nsec: 0 };
     let times = [time; 2];
     let name = c("user.race");
     match *turn % 4 {
         0 => call(libc::SYS_fchmodat, &[CWD, path, 0o777]),
-        1 => call(
-            libc::SYS_utimensat,
-            &[CWD, path, crate::support::os::addr(&times), 0],
-        ),
+        1 => call(libc::SYS_utimensat, &[CWD, path, crate::support::os::addr(&times), 0]),
         2 => call(libc::SYS_setxattr, &[path, at(&name), at(&name), 4, 0]),
-        _ => call(
-            libc::SYS_fchownat,
-            &[CWD, path, i64::from(nix::unistd::geteuid().as_raw()), -1, 0],
-        ),
+        _ => call(libc::SYS_fchownat, &[CWD, path, i64::from(nix::unistd::geteuid().as_raw()), -1, 0]),
     }
 }
 
 fn exchange(a: &Path, b: &Path) {
     let (a, b) = (c(a), c(b));
-    call(
-        libc::SYS_renameat2,
-        &[CWD, at(&a), CWD, at(&b), i64::from(libc::RENAME_EXCHANGE)],
-    );
+    call(libc::SYS_renameat2, &[CWD, at(&a), CWD, at(&b), i64::from(libc::RENAME_EXCHANGE)]);
 }
 
 /// Arguments: scratch directory, own file in it, victim. A link points now here, now there.
@@ -109,42 +94,24 @@ fn swap_string(args: &[OsString]) {
     // through this atomic alone.
     let byte = unsafe { AtomicU8::from_ptr(bytes.as_mut_ptr().add(last)) };
     let mut turn = 0;
-    race(
-        || byte.store(byte.load(Ordering::Relaxed) ^ 3, Ordering::Relaxed),
-        || change(address, &mut turn),
-    );
+    race(|| byte.store(byte.load(Ordering::Relaxed) ^ 3, Ordering::Relaxed), || change(address, &mut turn));
 }
 
 fn victim_survives(attack: &str) {
     both_modes(|jail| {
-        for victim in [
-            jail.work.join(".git/config"),
-            jail.outside.join("victim"),
-            jail.home.join(".ssh/id"),
-        ] {
+        for victim in [jail.work.join(".git/config"), jail.outside.join("victim"), jail.home.join(".ssh/id")]
+        {
             let scratch = jail.work.join("pkg/race");
             fs::create_dir(&scratch).expect("make a directory");
             fs::write(scratch.join("own"), "own").expect("make a file");
-            let before = [
-                jail.home_tree(),
-                Tree::exact(&jail.outside),
-                Tree::exact(&jail.work.join(".git")),
-            ];
+            let before = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work.join(".git"))];
             let out = jail.attack(attack, &[&scratch, &scratch.join("own"), &victim]);
             let done: u64 = out.result("done").parse().expect("a number");
             let refused: u64 = out.result("refused").parse().expect("a number");
-            let after = [
-                jail.home_tree(),
-                Tree::exact(&jail.outside),
-                Tree::exact(&jail.work.join(".git")),
-            ];
+            let after = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work.join(".git"))];
             before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
             assert!(refused > 0, "some calls met the victim and were refused");
-            assert_eq!(
-                done > 0,
-                !jail.is_static(),
-                "the own file may be changed where a broker serves"
-            );
+            assert_eq!(done > 0, !jail.is_static(), "the own file may be changed where a broker serves");
             fs::remove_dir_all(&scratch).expect("remove the directory");
         }
     });

@@ -32,15 +32,11 @@ fn secret_files_are_not_read_on_any_way() {
 fn the_rest_of_the_home_is_hidden() {
     both_modes(|jail| {
         if !jail.home_is_hidden() {
-            return skip(
-                "the_rest_of_the_home_is_hidden",
-                "the tests' directory lies beneath /tmp",
-            );
+            return skip("the_rest_of_the_home_is_hidden", "the tests' directory lies beneath /tmp");
         }
         let h = jail.home.display();
-        let out = jail.sh(&format!(
-            "cat {h}/notes.txt; ls {h}; ls {h}/photos; cat {h}/photos/2019/beach.jpg"
-        ));
+        let out =
+            jail.sh(&format!("cat {h}/notes.txt; ls {h}; ls {h}/photos; cat {h}/photos/2019/beach.jpg"));
         assert_eq!(out.out(), "");
         assert!(out.err().contains("Permission denied"), "{}", out.err());
     });
@@ -62,12 +58,7 @@ fn a_program_in_memory_reads_no_more() {
             return skip("a_program_in_memory_reads_no_more", "no /usr/bin/python3");
         }
         let run = |path: &std::path::Path| {
-            jail.run(&[
-                "/usr/bin/python3".as_ref(),
-                "-c".as_ref(),
-                script.as_ref(),
-                path.as_os_str(),
-            ])
+            jail.run(&["/usr/bin/python3".as_ref(), "-c".as_ref(), script.as_ref(), path.as_os_str()])
         };
         assert_eq!(run(&file).expect(0), "the package's own\n");
         assert_eq!(run(&secret).out(), "");
@@ -91,18 +82,10 @@ fn secret_variables_are_dropped() {
         jail.env("PLAIN", "kept").env("COLUMNS", "99");
         let text = jail.run(&["env"]).expect(0);
         assert!(!text.contains("sesame"), "{text}");
-        assert!(
-            text.contains("PLAIN=kept\n") && text.contains("COLUMNS=99\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("TMPDIR=/") && text.contains("GIT_OPTIONAL_LOCKS=0"),
-            "{text}"
-        );
+        assert!(text.contains("PLAIN=kept\n") && text.contains("COLUMNS=99\n"), "{text}");
+        assert!(text.contains("TMPDIR=/") && text.contains("GIT_OPTIONAL_LOCKS=0"), "{text}");
         // nor are they left in the memory of a process that the jail can read
-        let text = jail
-            .sh("for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ; done 2>/dev/null")
-            .out();
+        let text = jail.sh("for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ; done 2>/dev/null").out();
         assert!(!text.contains("sesame"), "{text}");
     });
 }

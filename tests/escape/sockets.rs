@@ -52,10 +52,7 @@ impl Service {
     fn was_reached(&self) -> bool {
         let fd = i64::from(self.0.as_raw_fd());
         let buffer = [0_u8; 16];
-        let received = call(
-            libc::SYS_recvfrom,
-            &[fd, addr(&buffer), 16, libc::MSG_DONTWAIT as i64, 0, 0],
-        );
+        let received = call(libc::SYS_recvfrom, &[fd, addr(&buffer), 16, libc::MSG_DONTWAIT as i64, 0, 0]);
         received > 0 || call(libc::SYS_accept4, &[fd, 0, 0, 0]) >= 0
     }
 }
@@ -71,21 +68,14 @@ fn connect_and_send(step: &str, kind: i32, name: &str) {
         let sent = call(libc::SYS_sendto, &[fd, at(&text), 5, 0, addr(&*address), length]);
         report(&format!("{step} sendto"), sent);
     }
-    report(
-        &format!("{step} connect"),
-        call(libc::SYS_connect, &[fd, addr(&*address), length]),
-    );
+    report(&format!("{step} connect"), call(libc::SYS_connect, &[fd, addr(&*address), length]));
 }
 
 /// Arguments: names of a stream, a datagram and a seqpacket service.
 fn reach(args: &[OsString]) {
     let name = |i: usize| args[i].to_str().expect("a name");
     connect_and_send("stream", libc::SOCK_STREAM, name(0));
-    connect_and_send(
-        "stream flags",
-        libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
-        name(0),
-    );
+    connect_and_send("stream flags", libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, name(0));
     connect_and_send("datagram", libc::SOCK_DGRAM, name(1));
     connect_and_send("raw", libc::SOCK_RAW, name(1));
     connect_and_send("seqpacket", libc::SOCK_SEQPACKET, name(2));
@@ -96,16 +86,9 @@ fn datagram_pairs(args: &[OsString]) {
     let (address, length) = address(args[0].to_str().expect("a name"));
     let text = c("hello");
     let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    for (step, kind) in [
-        ("datagram", libc::SOCK_DGRAM),
-        ("raw", libc::SOCK_RAW),
-        ("flags", 2 | flags),
-    ] {
+    for (step, kind) in [("datagram", libc::SOCK_DGRAM), ("raw", libc::SOCK_RAW), ("flags", 2 | flags)] {
         let mut pair = [0_i32; 2];
-        let made = call(
-            libc::SYS_socketpair,
-            &[1, i64::from(kind), 0, std::ptr::from_mut(&mut pair) as i64],
-        );
+        let made = call(libc::SYS_socketpair, &[1, i64::from(kind), 0, std::ptr::from_mut(&mut pair) as i64]);
         if made < 0 {
             report(step, made);
             continue;
@@ -115,10 +98,7 @@ fn datagram_pairs(args: &[OsString]) {
             &format!("{step} sendto"),
             call(libc::SYS_sendto, &[fd, at(&text), 5, 0, addr(&*address), length]),
         );
-        report(
-            &format!("{step} connect"),
-            call(libc::SYS_connect, &[fd, addr(&*address), length]),
-        );
+        report(&format!("{step} connect"), call(libc::SYS_connect, &[fd, addr(&*address), length]));
     }
 }
 

@@ -14,11 +14,8 @@ fn the_status_is_the_commands_own() {
         write(&jail.work.join("pkg/script"), "#!/bin/sh\nexit 4\n");
         write(&jail.work.join("pkg/lost"), "#!/nowhere/interpreter\n");
         for name in ["script", "lost"] {
-            fs::set_permissions(
-                jail.work.join("pkg").join(name),
-                fs::Permissions::from_mode(0o755),
-            )
-            .expect("chmod");
+            fs::set_permissions(jail.work.join("pkg").join(name), fs::Permissions::from_mode(0o755))
+                .expect("chmod");
         }
         jail.run(&["true"]).expect(0);
         jail.run(&["false"]).expect(1);
@@ -40,13 +37,8 @@ fn the_status_is_the_commands_own() {
 #[test]
 fn arguments_arrive_as_they_are() {
     both_modes(|jail| {
-        let args = [
-            "printf", "[%s]", "a b", "", "--", "-x", "*", "$HOME", "--static", "\u{e9}",
-        ];
-        assert_eq!(
-            jail.run(&args).expect(0),
-            "[a b][][--][-x][*][$HOME][--static][\u{e9}]"
-        );
+        let args = ["printf", "[%s]", "a b", "", "--", "-x", "*", "$HOME", "--static", "\u{e9}"];
+        assert_eq!(jail.run(&args).expect(0), "[a b][][--][-x][*][$HOME][--static][\u{e9}]");
     });
 }
 
@@ -58,29 +50,14 @@ fn pipes_work_on_both_sides() {
             stockade().display(),
             if jail.is_static() { "--static" } else { "" }
         );
-        let out = jail.bare(&[
-            "bash",
-            "-c",
-            &format!("{run} -- yes | head -n 2; echo ${{PIPESTATUS[*]}}"),
-        ]);
+        let out = jail.bare(&["bash", "-c", &format!("{run} -- yes | head -n 2; echo ${{PIPESTATUS[*]}}")]);
         assert_eq!(out.expect(0), "y\ny\n141 0\n", "{}", out.err());
-        let out = jail.bare(&[
-            "bash",
-            "-c",
-            &format!("seq 100000 | {run} -- tail -n 1 | {run} -- cat"),
-        ]);
+        let out = jail.bare(&["bash", "-c", &format!("seq 100000 | {run} -- tail -n 1 | {run} -- cat")]);
         assert_eq!(out.expect(0), "100000\n");
         let out = jail.run(&["bash", "-c", "yes | head -n 1; echo ${PIPESTATUS[*]}"]);
-        assert_eq!(
-            out.expect(0),
-            "y\n141 0\n",
-            "broken pipes end programs in the jail as usual"
-        );
-        let out = jail.bare(&[
-            "bash",
-            "-c",
-            &format!("{run} -- sh -c 'cat; echo $?' <&-; {run} -- true >&- 2>&-"),
-        ]);
+        assert_eq!(out.expect(0), "y\n141 0\n", "broken pipes end programs in the jail as usual");
+        let out =
+            jail.bare(&["bash", "-c", &format!("{run} -- sh -c 'cat; echo $?' <&-; {run} -- true >&- 2>&-")]);
         assert!(out.code() < 125, "closed standard streams: {}", out.err());
     });
 }

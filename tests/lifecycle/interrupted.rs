@@ -57,11 +57,7 @@ fn signal(child: &Child, signal: i32) {
 #[test]
 fn signals_are_passed_on() {
     both_modes(|jail| {
-        for (number, name) in [
-            (libc::SIGTERM, "TERM"),
-            (libc::SIGHUP, "HUP"),
-            (libc::SIGUSR2, "USR2"),
-        ] {
+        for (number, name) in [(libc::SIGTERM, "TERM"), (libc::SIGHUP, "HUP"), (libc::SIGUSR2, "USR2")] {
             let script = format!("trap 'exit 7' {name}; echo ready; while :; do sleep 0.02; done");
             let (mut child, line) = start(jail, &script);
             assert_eq!(line, "ready");
@@ -93,10 +89,7 @@ fn a_killed_stockade_frees_nobody() {
             let pid: i32 = pid.parse().expect("a process id");
             // SAFETY: the process that this test had started.
             unsafe { libc::kill(pid, libc::SIGKILL) };
-            assert!(
-                status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"),
-                "{status}"
-            );
+            assert!(status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"), "{status}");
         }
         assert_eq!(before, crate::support::Entry::of(&victim));
     });

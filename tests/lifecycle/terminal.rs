@@ -8,11 +8,8 @@ use crate::support::pty::Terminal;
 #[test]
 fn ctrl_c_ends_the_command() {
     both_modes(|jail| {
-        let mut terminal = Terminal::start(
-            &mut jail.command(&["sh", "-c", "echo re''ady; exec sleep 100"]),
-            24,
-            80,
-        );
+        let mut terminal =
+            Terminal::start(&mut jail.command(&["sh", "-c", "echo re''ady; exec sleep 100"]), 24, 80);
         terminal.expect("ready");
         terminal.send("\x03");
         assert_eq!(terminal.code(), 130);
@@ -95,11 +92,8 @@ fn terminal_settings_can_be_changed() {
 #[test]
 fn job_control_works_inside() {
     both_modes(|jail| {
-        let mut terminal = Terminal::start(
-            &mut jail.command(&["bash", "--norc", "--noprofile", "-i"]),
-            24,
-            120,
-        );
+        let mut terminal =
+            Terminal::start(&mut jail.command(&["bash", "--norc", "--noprofile", "-i"]), 24, 120);
         terminal.send("sleep 100\n");
         std::thread::sleep(std::time::Duration::from_millis(500));
         terminal.send("\x1a");

@@ -25,16 +25,11 @@ fn the_temporary_directory_is_removed() {
 fn scratch_directories_come_and_go() {
     each_mode("standard", |jail| {
         assert!(!jail.work.join("target").exists());
-        jail.sh("test -d target && test -d node_modules && test -w target")
-            .expect(0);
+        jail.sh("test -d target && test -d node_modules && test -w target").expect(0);
         assert!(!jail.work.join("target").exists(), "removed when empty");
         assert!(!jail.work.join("node_modules").exists(), "removed when empty");
-        jail.sh("mkdir target/debug && echo built > target/debug/x")
-            .expect(0);
-        assert_eq!(
-            fs::read_to_string(jail.work.join("target/debug/x")).expect("kept when used"),
-            "built\n"
-        );
+        jail.sh("mkdir target/debug && echo built > target/debug/x").expect(0);
+        assert_eq!(fs::read_to_string(jail.work.join("target/debug/x")).expect("kept when used"), "built\n");
         fs::remove_dir_all(jail.work.join("target")).expect("remove");
         fs::create_dir(jail.work.join("target")).expect("make");
         jail.run(&["true"]).expect(0);
@@ -48,19 +43,10 @@ fn the_workspace_keeps_no_trace() {
         each_mode(profile, |jail| {
             let status = |jail: &Jail| git(&jail.work, &jail.home, &["status", "--porcelain", "--ignored"]);
             let listed = status(jail);
-            let before = [
-                jail.home_tree(),
-                Tree::exact(&jail.outside),
-                Tree::exact(&jail.work),
-            ];
-            jail.sh("git status; git log; ls -la; cat README.md; find . > /dev/null")
-                .expect(0);
+            let before = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work)];
+            jail.sh("git status; git log; ls -la; cat README.md; find . > /dev/null").expect(0);
             jail.run(&["no-such-command"]).expect(127);
-            let after = [
-                jail.home_tree(),
-                Tree::exact(&jail.outside),
-                Tree::exact(&jail.work),
-            ];
+            let after = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work)];
             before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
             assert_eq!(listed, status(jail));
         });
@@ -94,8 +80,7 @@ fn runs_side_by_side_do_not_meet() {
             let runs: Vec<_> = (0..8)
                 .map(|i| {
                     scope.spawn(move || {
-                        jail.sh(&format!("echo {i} > $TMPDIR/x; sleep 0.1; cat $TMPDIR/x"))
-                            .expect(0)
+                        jail.sh(&format!("echo {i} > $TMPDIR/x; sleep 0.1; cat $TMPDIR/x")).expect(0)
                     })
                 })
                 .collect();

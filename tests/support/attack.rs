@@ -21,10 +21,7 @@ fn attack_instead_of_testing() {
         return;
     };
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let found = crate::escape::ATTACKS
-        .iter()
-        .flat_map(|list| list.iter())
-        .find(|(n, _)| name == *n);
+    let found = crate::escape::ATTACKS.iter().flat_map(|list| list.iter()).find(|(n, _)| name == *n);
     let status = match found {
         Some((_, attack)) => i32::from(std::panic::catch_unwind(|| attack(&args)).is_err()) * 101,
         None => {
@@ -50,10 +47,7 @@ pub fn report(step: &str, result: i64) {
 pub fn report_io<T>(step: &str, result: std::io::Result<T>) {
     match result {
         Ok(_) => say(step, "ok"),
-        Err(error) => say(
-            step,
-            &format!("{:?}", Errno::from_raw(error.raw_os_error().unwrap_or(0))),
-        ),
+        Err(error) => say(step, &format!("{:?}", Errno::from_raw(error.raw_os_error().unwrap_or(0)))),
     }
 }
 

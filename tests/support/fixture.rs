@@ -48,17 +48,10 @@ impl World {
     /// A new world.
     pub fn new() -> World {
         let nursery = nursery();
-        let base = tempfile::Builder::new()
-            .prefix("jail-")
-            .tempdir_in(nursery)
-            .expect("make a directory");
+        let base = tempfile::Builder::new().prefix("jail-").tempdir_in(nursery).expect("make a directory");
         let root = base.path().canonicalize().expect("resolve the directory");
-        let world = World {
-            home: root.join("home"),
-            work: root.join("work"),
-            outside: root.join("outside"),
-            base,
-        };
+        let world =
+            World { home: root.join("home"), work: root.join("work"), outside: root.join("outside"), base };
         world.fill_home();
         world.fill_outside();
         world.fill_work();
@@ -78,16 +71,11 @@ impl World {
     /// Whether the home is hidden by default: not so beneath `/tmp`, which
     /// every profile lets programs read.
     pub fn home_is_hidden(&self) -> bool {
-        !["/tmp", "/var/tmp", "/dev/shm"]
-            .iter()
-            .any(|shared| self.home.starts_with(shared))
+        !["/tmp", "/var/tmp", "/dev/shm"].iter().any(|shared| self.home.starts_with(shared))
     }
 
     fn fill_home(&self) {
-        write(
-            &self.home.join(".gitconfig"),
-            "[user]\n\tname = Tester\n\temail = tester@example.org\n",
-        );
+        write(&self.home.join(".gitconfig"), "[user]\n\tname = Tester\n\temail = tester@example.org\n");
         write(&self.home.join(".ssh/id"), "the private key\n");
         write(&self.home.join(".aws/credentials"), "the cloud key\n");
         write(&self.home.join(".bash_history"), "what was typed\n");
@@ -119,17 +107,9 @@ impl World {
         write(&self.work.join("README.md"), "second version\n");
         git(&self.work, &self.home, &["commit", "-q", "-a", "-m", "Second"]);
         write(&self.work.join("nested/src/inner.txt"), "inner\n");
-        git(
-            &self.work.join("nested"),
-            &self.home,
-            &["init", "-q", "-b", "main"],
-        );
+        git(&self.work.join("nested"), &self.home, &["init", "-q", "-b", "main"]);
         git(&self.work.join("nested"), &self.home, &["add", "."]);
-        git(
-            &self.work.join("nested"),
-            &self.home,
-            &["commit", "-q", "-m", "Nested"],
-        );
+        git(&self.work.join("nested"), &self.home, &["commit", "-q", "-m", "Nested"]);
         write(&self.work.join("README.md"), "uncommitted work\n");
         write(&self.work.join("ignored.log"), "what git does not know\n");
         write(&self.work.join("untracked.txt"), "not yet added\n");
@@ -171,10 +151,6 @@ pub fn git(dir: &Path, home: &Path, args: &[&str]) -> String {
         .stdin(Stdio::null())
         .output()
         .expect("run git");
-    assert!(
-        out.status.success(),
-        "git {args:?}: {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
+    assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).into_owned()
 }

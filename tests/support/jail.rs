@@ -48,10 +48,7 @@ pub fn each_mode(profile: &str, test: impl Fn(&mut Jail)) {
     for fixed in [false, true] {
         let mut jail = Jail::new(profile);
         jail.fixed = fixed;
-        eprintln!(
-            "--- profile {profile}, {}",
-            if fixed { "static" } else { "brokered" }
-        );
+        eprintln!("--- profile {profile}, {}", if fixed { "static" } else { "brokered" });
         test(&mut jail);
     }
 }
@@ -98,8 +95,7 @@ impl Jail {
 
     /// Adds an environment variable for `stockade`.
     pub fn env(&mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> &mut Jail {
-        self.env
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -118,15 +114,8 @@ impl Jail {
     /// A command with this world's environment and working directory, not jailed.
     pub fn bare_command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("PATH", PATH)
-            .env("HOME", &self.home)
-            .env("LANG", "C.UTF-8");
-        command
-            .envs(self.env.iter().map(|(k, v)| (k, v)))
-            .current_dir(&self.cwd)
-            .stdin(Stdio::null());
+        command.env_clear().env("PATH", PATH).env("HOME", &self.home).env("LANG", "C.UTF-8");
+        command.envs(self.env.iter().map(|(k, v)| (k, v))).current_dir(&self.cwd).stdin(Stdio::null());
         command
     }
 
@@ -180,12 +169,7 @@ impl Jail {
         let mut command = self.run_command();
         let mut rule = OsString::from("read=");
         rule.push(myself());
-        command
-            .arg("--allow")
-            .arg(rule)
-            .arg("--")
-            .arg(myself())
-            .args(args);
+        command.arg("--allow").arg(rule).arg("--").arg(myself()).args(args);
         command.env(super::attack::VARIABLE, name);
         command
     }

@@ -17,16 +17,8 @@ pub use tree::{Entry, Tree};
 
 /// Errors with which a jail may refuse: which of them depends on the layer
 /// that says no.
-pub const REFUSALS: &[&str] = &[
-    "EACCES",
-    "EPERM",
-    "ENOSYS",
-    "EXDEV",
-    "EAFNOSUPPORT",
-    "EOPNOTSUPP",
-    "EROFS",
-    "ENOENT",
-];
+pub const REFUSALS: &[&str] =
+    &["EACCES", "EPERM", "ENOSYS", "EXDEV", "EAFNOSUPPORT", "EOPNOTSUPP", "EROFS", "ENOENT"];
 
 /// Says loudly that a test cannot run here; fails instead where
 /// `STOCKADE_TEST_NO_SKIP` is set.

@@ -41,8 +41,5 @@ pub fn addr<T>(value: &T) -> i64 {
 /// Opens a path and leaks the descriptor; -1 where that fails.
 pub fn open(path: impl AsRef<Path>, flags: i32) -> i64 {
     let path = c(path.as_ref());
-    call(
-        libc::SYS_openat,
-        &[i64::from(libc::AT_FDCWD), at(&path), i64::from(flags), 0o644],
-    )
+    call(libc::SYS_openat, &[i64::from(libc::AT_FDCWD), at(&path), i64::from(flags), 0o644])
 }

@@ -10,16 +10,8 @@ impl Outsider {
     /// Starts one in a process group of its own.
     pub fn start() -> Outsider {
         let mut command = Command::new("sleep");
-        command
-            .arg("300")
-            .env_clear()
-            .env("PATH", super::fixture::PATH)
-            .env("OUTSIDER_WORD", "swordfish");
-        let child = command
-            .stdin(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("start sleep");
+        command.arg("300").env_clear().env("PATH", super::fixture::PATH).env("OUTSIDER_WORD", "swordfish");
+        let child = command.stdin(Stdio::null()).process_group(0).spawn().expect("start sleep");
         Outsider(child)
     }
 

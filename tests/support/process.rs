@@ -33,21 +33,13 @@ impl Output {
 
     /// Exit code as a shell would show it.
     pub fn code(&self) -> i32 {
-        self.status
-            .code()
-            .unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
+        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
 
     /// Asserts the exit code and returns standard output.
     #[track_caller]
     pub fn expect(&self, code: i32) -> String {
-        assert_eq!(
-            self.code(),
-            code,
-            "exit status\nstdout: {}\nstderr: {}",
-            self.out(),
-            self.err()
-        );
+        assert_eq!(self.code(), code, "exit status\nstdout: {}\nstderr: {}", self.out(), self.err());
         self.out()
     }
 
@@ -55,9 +47,7 @@ impl Output {
     pub fn lines(&self) -> Vec<(String, String)> {
         let text = self.out();
         let pairs = text.lines().filter_map(|line| line.split_once(": "));
-        pairs
-            .map(|(name, result)| (name.to_owned(), result.to_owned()))
-            .collect()
+        pairs.map(|(name, result)| (name.to_owned(), result.to_owned())).collect()
     }
 
     /// The result of one step of an attack.
@@ -74,38 +64,17 @@ impl Output {
     #[track_caller]
     pub fn all_refused(&self, errors: &[&str]) {
         let lines = self.lines();
-        assert_eq!(
-            self.code(),
-            0,
-            "the attack ran\nstdout: {}\nstderr: {}",
-            self.out(),
-            self.err()
-        );
-        assert!(
-            !lines.is_empty(),
-            "the attack reported something\nstderr: {}",
-            self.err()
-        );
-        let wrong: Vec<_> = lines
-            .iter()
-            .filter(|(_, r)| !errors.contains(&r.as_str()))
-            .collect();
-        assert!(
-            wrong.is_empty(),
-            "not refused, or not so: {wrong:?}\nstderr: {}",
-            self.err()
-        );
+        assert_eq!(self.code(), 0, "the attack ran\nstdout: {}\nstderr: {}", self.out(), self.err());
+        assert!(!lines.is_empty(), "the attack reported something\nstderr: {}", self.err());
+        let wrong: Vec<_> = lines.iter().filter(|(_, r)| !errors.contains(&r.as_str())).collect();
+        assert!(wrong.is_empty(), "not refused, or not so: {wrong:?}\nstderr: {}", self.err());
     }
 }
 
 /// Runs a command to its end; panics, after ending it, when the limit passes.
 #[track_caller]
 pub fn run(command: &mut Command, limit: Duration) -> Output {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("start the program");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start the program");
     finish(&mut child, limit)
 }
 
@@ -116,17 +85,9 @@ pub fn finish(child: &mut Child, limit: Duration) -> Output {
     let err = drain(child.stderr.take().expect("stderr is piped"));
     let status = wait(child, limit);
     let grace = Duration::from_secs(10);
-    let stdout = out
-        .recv_timeout(grace)
-        .expect("nobody keeps standard output open after the end");
-    let stderr = err
-        .recv_timeout(grace)
-        .expect("nobody keeps standard error open after the end");
-    Output {
-        status,
-        stdout,
-        stderr,
-    }
+    let stdout = out.recv_timeout(grace).expect("nobody keeps standard output open after the end");
+    let stderr = err.recv_timeout(grace).expect("nobody keeps standard error open after the end");
+    Output { status, stdout, stderr }
 }
 
 /// Waits for a child; panics, after ending it, when the limit passes.

@@ -21,19 +21,10 @@ pub struct Terminal {
 impl Terminal {
     /// Starts a command on a new terminal of the given size (rows, columns).
     pub fn start(command: &mut Command, rows: u16, columns: u16) -> Terminal {
-        let size = libc::winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = nix::pty::openpty(&size, None).expect("open a pseudo-terminal");
         let end = || pty.slave.try_clone().expect("copy a descriptor");
-        command
-            .stdin(end())
-            .stdout(end())
-            .stderr(end())
-            .env("TERM", "dumb");
+        command.stdin(end()).stdout(end()).stderr(end()).env("TERM", "dumb");
         let master = pty.master.as_raw_fd();
         // SAFETY: only system calls that are safe between fork and exec.
         unsafe {
@@ -53,25 +44,15 @@ impl Terminal {
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                shown
-                    .lock()
-                    .expect("lock the screen")
-                    .extend_from_slice(&buffer[..count]);
+                shown.lock().expect("lock the screen").extend_from_slice(&buffer[..count]);
             }
         });
-        Terminal {
-            master,
-            slave: pty.slave,
-            screen,
-            child,
-        }
+        Terminal { master, slave: pty.slave, screen, child }
     }
 
     /// Types something.
     pub fn send(&mut self, keys: &str) {
-        self.master
-            .write_all(keys.as_bytes())
-            .expect("type on the terminal");
+        self.master.write_all(keys.as_bytes()).expect("type on the terminal");
     }
 
     /// Everything shown so far.
@@ -90,12 +71,7 @@ impl Terminal {
     #[track_caller]
     pub fn code(&mut self) -> i32 {
         let status = process::wait(&mut self.child, Duration::from_secs(30));
-        process::Output {
-            status,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-        }
-        .code()
+        process::Output { status, stdout: Vec::new(), stderr: Vec::new() }.code()
     }
 
     /// Bytes that wait to be read by whoever reads the terminal.

@@ -29,15 +29,9 @@ pub struct Tree(BTreeMap<PathBuf, Entry>);
 impl Entry {
     /// The entry at a path, with its times.
     pub fn of(path: &Path) -> Entry {
-        let meta = path
-            .symlink_metadata()
-            .unwrap_or_else(|e| panic!("stat {}: {e}", path.display()));
+        let meta = path.symlink_metadata().unwrap_or_else(|e| panic!("stat {}: {e}", path.display()));
         let content = if meta.is_symlink() {
-            fs::read_link(path)
-                .expect("read a link")
-                .as_os_str()
-                .as_bytes()
-                .to_vec()
+            fs::read_link(path).expect("read a link").as_os_str().as_bytes().to_vec()
         } else if meta.is_file() {
             // a file without rights is compared by all else
             fs::read(path).unwrap_or_else(|e| e.to_string().into_bytes())
@@ -63,20 +57,12 @@ impl Entry {
 fn attributes(path: &Path) -> Vec<u8> {
     let path = os::c(path);
     let mut names = vec![0_u8; 4096];
-    let length = os::call(
-        libc::SYS_llistxattr,
-        &[os::at(&path), names.as_mut_ptr() as i64, 4096],
-    );
+    let length = os::call(libc::SYS_llistxattr, &[os::at(&path), names.as_mut_ptr() as i64, 4096]);
     names.truncate(usize::try_from(length).unwrap_or(0));
     let mut all = names.clone();
     for name in names.split_inclusive(|b| *b == 0) {
         let mut value = vec![0_u8; 4096];
-        let args = [
-            os::at(&path),
-            name.as_ptr() as i64,
-            value.as_mut_ptr() as i64,
-            4096,
-        ];
+        let args = [os::at(&path), name.as_ptr() as i64, value.as_mut_ptr() as i64, 4096];
         let length = os::call(libc::SYS_lgetxattr, &args);
         value.truncate(usize::try_from(length).unwrap_or(0));
         all.extend(value);
@@ -106,8 +92,7 @@ impl Tree {
     /// The tree without what lies at or beneath some paths.
     #[must_use]
     pub fn without(mut self, paths: &[&str]) -> Tree {
-        self.0
-            .retain(|path, _| !paths.iter().any(|p| path.starts_with(p)));
+        self.0.retain(|path, _| !paths.iter().any(|p| path.starts_with(p)));
         self
     }
 }
@@ -115,9 +100,7 @@ impl Tree {
 /// Prints only what differs from nothing: paths and modes.
 impl std::fmt::Debug for Tree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_map()
-            .entries(self.0.iter().map(|(path, e)| (path, format!("{:o}", e.mode))))
-            .finish()
+        f.debug_map().entries(self.0.iter().map(|(path, e)| (path, format!("{:o}", e.mode)))).finish()
     }
 }
 
