@@ -17,9 +17,17 @@ pub struct Entry {
     owner: (u32, u32),
     content: Vec<u8>,
     attributes: Vec<u8>,
-    /// Inode, links, modification time and change time: absent where only
-    /// the look of a tree counts.
-    identity: Option<(u64, u64, (i64, i64), (i64, i64))>,
+    /// Absent where only the look of a tree counts.
+    identity: Option<Identity>,
+}
+
+/// What any touch of an inode changes; times are seconds and nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    inode: u64,
+    links: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 /// A tree by relative path, links not followed.
@@ -43,12 +51,12 @@ impl Entry {
             owner: (meta.uid(), meta.gid()),
             content,
             attributes: attributes(path),
-            identity: Some((
-                meta.ino(),
-                if meta.is_dir() { 0 } else { meta.nlink() },
-                (meta.mtime(), meta.mtime_nsec()),
-                (meta.ctime(), meta.ctime_nsec()),
-            )),
+            identity: Some(Identity {
+                inode: meta.ino(),
+                links: if meta.is_dir() { 0 } else { meta.nlink() },
+                modified: (meta.mtime(), meta.mtime_nsec()),
+                changed: (meta.ctime(), meta.ctime_nsec()),
+            }),
         }
     }
 }
