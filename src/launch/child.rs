@@ -14,7 +14,7 @@ use nix::unistd::{Pid, execve, getppid, getuid};
 use super::handshake::{End, Message};
 use crate::landlock::Prepared;
 use crate::policy::Limits;
-use crate::seccomp::Programs;
+use crate::seccomp::Program;
 use crate::sys::{self, Errno, SysError, process};
 
 /// Everything the child needs, made ready by the parent.
@@ -23,7 +23,7 @@ pub(super) struct Child {
     pub(super) socket: End,
     pub(super) limits: Limits,
     pub(super) ruleset: Prepared,
-    pub(super) programs: Programs,
+    pub(super) filter: Program,
     pub(super) argv: Vec<CString>,
     pub(super) environment: Vec<CString>,
     /// Where to look for the command, in order.
@@ -33,8 +33,8 @@ pub(super) struct Child {
 impl Child {
     /// Restricts this process and becomes the command.
     pub(super) fn run(self) -> ! {
-        let Child { parent, socket, limits, ruleset, programs, argv, environment, candidates } = self;
-        let failure = match restrict(parent, &limits, ruleset, &programs) {
+        let Child { parent, socket, limits, ruleset, filter, argv, environment, candidates } = self;
+        let failure = match restrict(parent, &limits, ruleset, &filter) {
             Err(failure) => failure,
             Ok(listener) => match start(&socket, listener) {
                 Err(error) => Message::Failed(error.to_string()),
@@ -51,7 +51,7 @@ fn restrict(
     parent: Pid,
     limits: &Limits,
     ruleset: Prepared,
-    programs: &Programs,
+    filter: &Program,
 ) -> Result<Option<std::os::fd::OwnedFd>, Message> {
     let failed = |error: &dyn std::fmt::Display| Message::Failed(error.to_string());
     let system = |call: &'static str| move |errno| Message::Failed(SysError::new(call, errno).to_string());
@@ -66,13 +66,11 @@ fn restrict(
     prctl::set_no_new_privs().map_err(system("prctl(PR_SET_NO_NEW_PRIVS)"))?;
     drop_capabilities().map_err(Message::Capabilities)?;
     ruleset.apply().map_err(|error| Message::Failed(chain(&error)))?;
-    for program in &programs.plain {
-        sys::seccomp::install(program).map_err(|error| failed(&error))?;
-    }
-    let Some(program) = &programs.notify else {
+    if !filter.notifies {
+        sys::seccomp::install(&filter.instructions).map_err(|error| failed(&error))?;
         return Ok(None);
-    };
-    match sys::seccomp::install_with_listener(program) {
+    }
+    match sys::seccomp::install_with_listener(&filter.instructions) {
         Ok(listener) => Ok(Some(listener)),
         Err(SysError { errno: Errno::EBUSY, .. }) => Err(Message::ListenerTaken),
         Err(error) => Err(failed(&error)),
@@ -116,25 +114,27 @@ fn set_limits(limits: &Limits) -> Result<(), SysError> {
     Ok(())
 }
 
-/// Empties all five sets. The bounding set comes first, since shrinking it
-/// needs a capability; a user who has none cannot shrink it and need not.
-pub(super) fn drop_capabilities() -> Result<(), String> {
-    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
-        caps::clear(None, CapSet::Bounding).map_err(|error| format!("bounding set: {error}"))?;
-    }
-    let sets = [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable];
-    for set in sets {
+/// Empties the four sets that give a process power.
+pub(super) fn drop_power() -> Result<(), String> {
+    for set in [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         caps::clear(None, set).map_err(|error| format!("{set:?}: {error}"))?;
-    }
-    let is_empty = |set| caps::read(None, set).is_ok_and(|capabilities| capabilities.is_empty());
-    if let Some(set) = sets.into_iter().find(|set| !is_empty(*set)) {
-        return Err(format!("{set:?} is not empty afterwards"));
-    }
-    // With uid 0 an execve would fill the sets again from the bounding set.
-    if getuid().is_root() && !is_empty(CapSet::Bounding) {
-        return Err("the bounding set cannot be emptied without CAP_SETPCAP".into());
+        if !caps::read(None, set).is_ok_and(|capabilities| capabilities.is_empty()) {
+            return Err(format!("{set:?} is not empty afterwards"));
+        }
     }
     Ok(())
+}
+
+/// Empties all five sets. The bounding set comes first, since shrinking it
+/// needs a capability; a user who has none cannot shrink it and need not, but
+/// with uid 0 an execve would fill the other sets again from it.
+fn drop_capabilities() -> Result<(), String> {
+    if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
+        caps::clear(None, CapSet::Bounding).map_err(|error| format!("bounding set: {error}"))?;
+    } else if getuid().is_root() && !caps::read(None, CapSet::Bounding).is_ok_and(|set| set.is_empty()) {
+        return Err("the bounding set cannot be emptied without CAP_SETPCAP".into());
+    }
+    drop_power()
 }
 
 /// Where `execvp(3)` would look for a command.

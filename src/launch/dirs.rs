@@ -87,7 +87,7 @@ mod tests {
         fs::write(root.join("a/b/file"), "x")?;
         std::os::unix::fs::symlink("/", root.join("a/link"))?;
         for dir in ["a/b", "a", ""] {
-            fs::set_permissions(root.join(dir), Permissions::from_mode(0))?;
+            fs::set_permissions(root.join(dir), Permissions::from_mode(0o000))?;
         }
         remove_tree(&root)?;
         assert!(!root.exists());

@@ -54,7 +54,7 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
     let plan = request.plan;
     let abi = landlock::abi();
     check_kernel(plan, abi, request.best_effort)?;
-    let programs = seccomp::compile(&Config::of(plan, abi))?;
+    let filter = seccomp::compile(&Config::of(plan, abi))?;
     let environment = env::build(&plan.policy.settings.env, std::env::vars_os());
     let argv = c_strings(request.argv)?;
     let command = request.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
@@ -72,7 +72,7 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
         socket: theirs,
         limits: plan.policy.settings.limits,
         ruleset,
-        programs,
+        filter,
         argv,
         environment: env::for_exec(&environment),
         candidates,
@@ -94,7 +94,7 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
 
 /// The parent's part, from the fork to the command's end.
 fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> Result<Ended, LaunchError> {
-    child::drop_capabilities().map_err(LaunchError::Capabilities)?;
+    child::drop_power().map_err(LaunchError::Capabilities)?;
     parent::leave_signals_to(pid)?;
     let listener = match socket.receive()? {
         Message::Ready(listener) => listener,
@@ -146,7 +146,7 @@ fn check_kernel(plan: &Plan, abi: u32, best_effort: bool) -> Result<(), LaunchEr
     }
     if plan.mode == Mode::Brokered {
         let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
-        if let Some(scope @ 2..) = scope.trim().parse().ok() {
+        if let Ok(scope @ 2..) = scope.trim().parse() {
             return Err(LaunchError::Yama(scope));
         }
     }

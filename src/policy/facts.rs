@@ -32,33 +32,65 @@ pub trait Facts {
 }
 
 /// Facts that are asked for once and remembered, so that one start sees one
-/// state of the file system, and at little cost.
+/// state of the file system, and at little cost: of a directory that is asked
+/// about often everything is learnt at once.
 pub struct Remembered<'a> {
     facts: &'a dyn Facts,
     kinds: RefCell<HashMap<OsString, Option<Kind>>>,
+    dirs: RefCell<HashMap<OsString, Dir>>,
 }
+
+/// What is known about a directory.
+enum Dir {
+    /// So many of its names were asked for one by one.
+    Asked(u32),
+    /// All its names are known.
+    Listed,
+}
+
+/// After so many single questions a directory is listed.
+const SINGLE_QUESTIONS: u32 = 3;
 
 impl<'a> Remembered<'a> {
     /// Remembers what these facts say.
     pub fn new(facts: &'a dyn Facts) -> Remembered<'a> {
-        Remembered { facts, kinds: RefCell::default() }
+        Remembered { facts, kinds: RefCell::default(), dirs: RefCell::default() }
     }
 
-    /// Whether the directory of this path is known not to be one.
-    fn has_no_parent(&self, path: &Path) -> bool {
-        let parent = path.parent().map(|parent| parent.as_os_str());
-        parent.is_some_and(|parent| matches!(self.kinds.borrow().get(parent), Some(None | Some(Kind::File))))
+    fn ask(&self, path: &Path) -> Option<Kind> {
+        let Some(parent) = path.parent() else { return self.facts.kind(path) };
+        // Nothing is beneath what is not there.
+        if matches!(self.kinds.borrow().get(parent.as_os_str()), Some(None | Some(Kind::File))) {
+            return None;
+        }
+        let mut dirs = self.dirs.borrow_mut();
+        let dir = dirs.entry(parent.as_os_str().to_os_string()).or_insert(Dir::Asked(0));
+        match dir {
+            Dir::Listed => return None,
+            Dir::Asked(count) => *count += 1,
+        }
+        if matches!(dir, Dir::Asked(SINGLE_QUESTIONS))
+            && let Some(entries) = self.facts.list(parent)
+        {
+            *dir = Dir::Listed;
+            let mut kinds = self.kinds.borrow_mut();
+            for (name, kind) in entries {
+                kinds.insert(parent.join(name).into_os_string(), Some(kind));
+            }
+            return kinds.get(path.as_os_str()).copied().flatten();
+        }
+        self.facts.kind(path)
     }
 }
 
 impl Facts for Remembered<'_> {
     fn kind(&self, path: &Path) -> Option<Kind> {
-        if let Some(kind) = self.kinds.borrow().get(path.as_os_str()) {
-            return *kind;
-        }
-        let kind = if self.has_no_parent(path) { None } else { self.facts.kind(path) };
-        self.kinds.borrow_mut().insert(path.as_os_str().to_os_string(), kind);
-        kind
+        let known = self.kinds.borrow().get(path.as_os_str()).copied();
+        known.unwrap_or_else(|| {
+            let kind = self.ask(path);
+            self.kinds.borrow_mut().insert(path.as_os_str().to_os_string(), kind);
+            kind
+        })
     }
 
     fn list(&self, dir: &Path) -> Option<Vec<(OsString, Kind)>> {

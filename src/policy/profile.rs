@@ -245,7 +245,9 @@ struct AccessDocument(Access);
 /// Parses a profile. `source` names the text in errors.
 pub fn parse(text: &str, source: &str) -> Result<Profile, ProfileError> {
     let document: Document = serde_yaml::from_str(text).map_err(|error| syntax_error(&error, source))?;
-    build(document, &rule_lines(text), source)
+    let profile = build(document, &rule_lines(text), source)?;
+    check(&profile)?;
+    Ok(profile)
 }
 
 /// Parses a profile that was turned into JSON from `text`, which is still
@@ -270,9 +272,6 @@ fn build(document: Document, lines: &[usize], source: &str) -> Result<Profile, P
     let mut rules = Vec::with_capacity(document.rules.len());
     for (index, rule) in document.rules.into_iter().enumerate() {
         let origin = origin(if exact { lines[index + 1] } else { fallback });
-        for pattern in &rule.paths {
-            check_pattern(pattern, &origin)?;
-        }
         rules.push(RuleSpec {
             access: rule.access.0,
             paths: rule.paths,
@@ -280,14 +279,6 @@ fn build(document: Document, lines: &[usize], source: &str) -> Result<Profile, P
             is_final: rule.is_final,
             origin,
         });
-    }
-    let nowhere = super::Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into() };
-    for (name, value) in &document.env.set {
-        vars::expand_value(value, &nowhere).map_err(|reason| ProfileError::Env {
-            origin: origin(0),
-            name: name.clone(),
-            reason,
-        })?;
     }
     Ok(Profile {
         name: document.name,
@@ -304,6 +295,20 @@ fn build(document: Document, lines: &[usize], source: &str) -> Result<Profile, P
         },
         origin: origin(0),
     })
+}
+
+/// Checks patterns and values, wherever the jail will stand. (Those of
+/// built-in profiles are checked by a test.)
+fn check(profile: &Profile) -> Result<(), ProfileError> {
+    for rule in &profile.rules {
+        rule.paths.iter().try_for_each(|pattern| check_pattern(pattern, &rule.origin))?;
+    }
+    let nowhere = super::Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into() };
+    for (name, value) in &profile.settings.env.set {
+        let bad = |reason| ProfileError::Env { origin: profile.origin.clone(), name: name.clone(), reason };
+        vars::expand_value(value, &nowhere).map_err(bad)?;
+    }
+    Ok(())
 }
 
 fn check_pattern(pattern: &str, origin: &Origin) -> Result<(), ProfileError> {

@@ -246,7 +246,8 @@ impl<'a> LayerWalk<'a> {
         for index in &node.rules {
             let rule = &self.layer.rules[*index];
             if rule.force == Force::Final || self.last.is_none_or(|last| last < *index) {
-                visit(rule.access);
+                // A floor that holds here holds beneath as well.
+                visit(self.floor.map_or(rule.access, |(floor, _, _)| floor.strictest(rule.access)));
             }
         }
         let literals = node.literals.iter().map(|(_, child)| *child);

@@ -1,13 +1,15 @@
 //! The table and a jail's settings as BPF programs.
 //!
-//! A seccompiler program has two actions, so the filters are stacked: a gate
-//! by hand, one program for each error, and one for what the broker serves. Of
-//! all verdicts the kernel takes the strictest: an error beats a notification
-//! beats running.
+//! A seccompiler program has two actions, so there is one for each error that
+//! arguments decide about, and one for what the broker serves. In front of them
+//! stands a dispatch by hand, which decides at once where the number alone is
+//! enough: a search tree, for the kernel runs every filter for every number
+//! when it is installed. All are chained into one filter: where a program would
+//! let a call run, it goes on to the next instead.
 
 use std::collections::{BTreeMap, HashMap};
 
-use libc::{BPF_ABS, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+use libc::{BPF_ABS, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule,
@@ -26,8 +28,8 @@ const RET_ERRNO: u32 = libc::SECCOMP_RET_ERRNO;
 const RET_NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const RET_TRACE: u32 = libc::SECCOMP_RET_TRACE;
 const RET_KILL_PROCESS: u32 = libc::SECCOMP_RET_KILL_PROCESS;
-/// Set in the numbers of x32 calls.
-const X32_BIT: u32 = 0x4000_0000;
+/// As if the kernel did not know the call.
+const ABSENT: u32 = RET_ERRNO | Errno::ENOSYS as u32;
 
 /// Filters that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -88,13 +90,13 @@ pub enum Verdict {
     Notify,
 }
 
-/// Programs, to be installed in this order.
+/// A jail's filter.
 #[derive(Debug, Clone)]
-pub struct Programs {
-    /// Without a listener.
-    pub plain: Vec<Vec<Instruction>>,
-    /// The one whose listener the broker holds; none in static mode.
-    pub notify: Option<Vec<Instruction>>,
+pub struct Program {
+    /// To be installed.
+    pub instructions: Vec<Instruction>,
+    /// Whether it notifies, so that it needs a listener.
+    pub notifies: bool,
 }
 
 /// The verdict about a row.
@@ -121,46 +123,42 @@ pub fn verdict(row: &Row, config: &Config<'_>) -> Verdict {
     }
 }
 
-/// Compiles the filters.
-pub fn compile(config: &Config<'_>) -> Result<Programs, FilterError> {
+/// Compiles the filter.
+pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
     check_names(config.syscalls)?;
     let by_name: HashMap<&str, u32> = config.arch.numbers().iter().copied().collect();
-    let mut known = Vec::with_capacity(by_name.len());
+    let mut decided: BTreeMap<u32, Decision> = BTreeMap::new();
     let mut failing: BTreeMap<i32, Rules> = BTreeMap::new();
     let mut notified = Rules::new();
     for row in rows() {
-        let Some(number) = by_name.get(row.name).copied() else {
-            continue;
-        };
-        match verdict(&row, config) {
-            Verdict::Run => {}
-            Verdict::Fail(Errno::ENOSYS) => continue,
-            Verdict::Fail(errno) => {
-                failing.entry(errno as i32).or_default().insert(number.into(), Vec::new());
-            }
+        let Some(number) = by_name.get(row.name).copied() else { continue };
+        let decision = match verdict(&row, config) {
+            Verdict::Run => Decision::Run,
+            Verdict::Fail(errno) => Decision::Fail(errno),
             Verdict::FailIf(cases) => {
                 for case in cases {
                     let rules = failing.entry(case.errno as i32).or_default();
                     rules.entry(number.into()).or_default().push(rule(&case)?);
                 }
+                Decision::GoOn
             }
             Verdict::Notify => {
                 notified.insert(number.into(), Vec::new());
+                Decision::GoOn
             }
-        }
-        known.push(number);
+        };
+        decided.insert(number, decision);
     }
-    known.sort_unstable();
-    let mut plain = vec![gate(config.arch, &known)];
+    let notifies = !notified.is_empty();
+    let mut chain = dispatch(config.arch, &decided);
     for (errno, rules) in failing {
-        plain.push(program(rules, SeccompAction::Errno(errno.unsigned_abs()), config.arch)?);
+        chain.extend(program(rules, SeccompAction::Errno(errno.unsigned_abs()), config.arch)?);
     }
-    let notify = if notified.is_empty() {
-        None
-    } else {
-        Some(program(notified, SeccompAction::Trace(0), config.arch)?)
-    };
-    Ok(Programs { plain, notify })
+    if notifies {
+        chain.extend(program(notified, SeccompAction::Trace(0), config.arch)?);
+    }
+    chain.push(give(RET_ALLOW));
+    Ok(Program { instructions: chain, notifies })
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -193,22 +191,22 @@ fn rule(case: &Case) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(case.conditions.iter().map(condition).collect::<Result<_, _>>()?)
 }
 
-/// A seccompiler program with two of its return values changed: it kills on
-/// other architectures, which the gate answers better, and it knows no
-/// notification, for which `SECCOMP_RET_TRACE` stands in.
+/// A seccompiler program, changed in three returns: where it would let a call
+/// run, it goes on behind its end; it never meets another architecture, which
+/// the dispatch refuses; and it knows no notification, for which
+/// `SECCOMP_RET_TRACE` stands in.
 fn program(rules: Rules, action: SeccompAction, arch: Arch) -> Result<Vec<Instruction>, FilterError> {
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, arch.target())?;
     let program: BpfProgram = filter.try_into()?;
     let returns = (BPF_RET | BPF_K) as u16;
-    let rewritten = program.iter().map(|instruction| {
-        let k = match instruction.k {
-            RET_KILL_PROCESS if instruction.code == returns => RET_ALLOW,
-            RET_TRACE if instruction.code == returns => RET_NOTIFY,
-            other => other,
-        };
-        Instruction { code: instruction.code, jt: instruction.jt, jf: instruction.jf, k }
+    let length = program.len();
+    let changed = program.iter().enumerate().map(|(index, instruction)| match instruction.k {
+        RET_ALLOW if instruction.code == returns => go_on(length - index - 1),
+        RET_KILL_PROCESS if instruction.code == returns => give(ABSENT),
+        RET_TRACE if instruction.code == returns => give(RET_NOTIFY),
+        k => Instruction { code: instruction.code, jt: instruction.jt, jf: instruction.jf, k },
     });
-    Ok(rewritten.collect())
+    Ok(changed.collect())
 }
 
 fn statement(code: u32, k: u32) -> Instruction {
@@ -219,36 +217,80 @@ fn jump(code: u32, k: u32, jt: u8, jf: u8) -> Instruction {
     Instruction { code: (BPF_JMP | code | BPF_K) as u16, jt, jf, k }
 }
 
-/// `ENOSYS` for other architectures, x32, and numbers that are not known.
-fn gate(arch: Arch, known: &[u32]) -> Vec<Instruction> {
-    const ABSENT: u32 = RET_ERRNO | Errno::ENOSYS as u32;
+fn give(value: u32) -> Instruction {
+    statement(BPF_RET | BPF_K, value)
+}
+
+/// Skips so many instructions. (A filter has at most 4096.)
+fn go_on(skipped: usize) -> Instruction {
+    statement(BPF_JMP | BPF_JA, u32::try_from(skipped).unwrap_or(u32::MAX))
+}
+
+/// What the number alone decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decision {
+    Run,
+    Fail(Errno),
+    /// Up to the programs behind.
+    GoOn,
+}
+
+/// Loads the number and decides by it: `ENOSYS` for other architectures, x32,
+/// and numbers that have no row.
+fn dispatch(arch: Arch, decided: &BTreeMap<u32, Decision>) -> Vec<Instruction> {
     let load = |offset| statement(BPF_LD | BPF_W | BPF_ABS, offset);
-    let give = |value| statement(BPF_RET | BPF_K, value);
     // Offsets in struct seccomp_data: nr 0, arch 4.
     let mut program = vec![load(4), jump(BPF_JEQ, arch.audit_arch(), 1, 0), give(ABSENT), load(0)];
-    program.extend([jump(BPF_JGE, X32_BIT, 0, 1), give(ABSENT)]);
-    for (first, last) in ranges(known) {
-        // Below the range: absent. Above it: on to the next one.
-        program.extend([
-            jump(BPF_JGE, first, 1, 0),
-            give(ABSENT),
-            jump(BPF_JGT, last, 1, 0),
-            give(RET_ALLOW),
-        ]);
-    }
-    program.push(give(ABSENT));
+    let tree = search(&intervals(decided));
+    let length = tree.len();
+    program.extend(tree.into_iter().enumerate().map(|(index, leaf_or_test)| match leaf_or_test {
+        Step::Do(instruction) => instruction,
+        Step::GoOn => go_on(length - index - 1),
+    }));
     program
 }
 
-/// Sorted numbers as ranges without gaps.
-fn ranges(numbers: &[u32]) -> Vec<(u32, u32)> {
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for number in numbers {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == *number => *last = *number,
-            Some((_, last)) if *last == *number => {}
-            _ => ranges.push((*number, *number)),
-        }
+/// An instruction, or a jump behind the tree whose length is not known yet.
+enum Step {
+    Do(Instruction),
+    GoOn,
+}
+
+/// A binary search for the interval that a number is in.
+fn search(intervals: &[(u32, Decision)]) -> Vec<Step> {
+    if let [(_, decision)] = intervals {
+        return vec![match decision {
+            Decision::Run => Step::Do(give(RET_ALLOW)),
+            Decision::Fail(errno) => Step::Do(give(RET_ERRNO | *errno as u32)),
+            Decision::GoOn => Step::GoOn,
+        }];
     }
-    ranges
+    let (below, above) = intervals.split_at(intervals.len() / 2);
+    let Some((first, _)) = above.first() else { return Vec::new() };
+    let (below, above) = (search(below), search(above));
+    let mut steps = vec![Step::Do(jump(BPF_JGE, *first, 0, 1)), Step::Do(go_on(below.len()))];
+    steps.extend(below);
+    steps.extend(above);
+    steps
+}
+
+/// All numbers as intervals of one decision each: where each one starts.
+fn intervals(decided: &BTreeMap<u32, Decision>) -> Vec<(u32, Decision)> {
+    const UNKNOWN: Decision = Decision::Fail(Errno::ENOSYS);
+    let mut intervals: Vec<(u32, Decision)> = Vec::new();
+    let mut add = |start: u32, decision: Decision| {
+        if intervals.last().is_none_or(|(_, last)| *last != decision) {
+            intervals.push((start, decision));
+        }
+    };
+    let mut next = 0;
+    for (number, decision) in decided {
+        if *number > next {
+            add(next, UNKNOWN);
+        }
+        add(*number, *decision);
+        next = number + 1;
+    }
+    add(next, UNKNOWN);
+    intervals
 }
