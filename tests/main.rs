@@ -6,6 +6,7 @@
 
 mod cli;
 mod escape;
+mod fidelity;
 mod incidents;
 mod lifecycle;
 mod readme;

@@ -20,6 +20,7 @@ mod terminal;
 pub const ATTACKS: &[&[Attack]] = &[
     abi::ATTACKS,
     descriptors::ATTACKS,
+    crate::fidelity::ATTACKS,
     links::ATTACKS,
     metadata::ATTACKS,
     privileges::ATTACKS,
