@@ -13,6 +13,7 @@ mod processes;
 mod race;
 mod secrets;
 mod sockets;
+mod stress;
 mod syscalls;
 mod terminal;
 
@@ -27,6 +28,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     processes::ATTACKS,
     race::ATTACKS,
     sockets::ATTACKS,
+    stress::ATTACKS,
     syscalls::ATTACKS,
     terminal::ATTACKS,
 ];
