@@ -33,7 +33,7 @@ fn unterminated() -> i64 {
 /// A path of `length` bytes that leads to `own.txt`.
 fn padded(length: usize) -> CString {
     let mut path = "./".repeat((length - 7) / 2);
-    path.push_str(if length % 2 == 0 { "/own.txt" } else { "own.txt" });
+    path.push_str(if length.is_multiple_of(2) { "/own.txt" } else { "own.txt" });
     assert_eq!(path.len(), length);
     c(path)
 }
@@ -189,7 +189,7 @@ fn odd_times(_: &[OsString]) {
         ("last", [time(9, 0), time(9, 0)]),
     ] {
         let times = addr(&times);
-        report(&format!("{name}"), call(libc::SYS_utimensat, &[CWD, at(&own), times, 0]));
+        report(name, call(libc::SYS_utimensat, &[CWD, at(&own), times, 0]));
         report(&format!("{name} missing"), call(libc::SYS_utimensat, &[CWD, at(&missing), times, 0]));
         report(&format!("{name} bad fd"), call(libc::SYS_utimensat, &[99, 0, times, 0]));
         report(&format!("{name} bad path"), call(libc::SYS_utimensat, &[CWD, -1, times, 0]));

@@ -4,6 +4,7 @@ use crate::support::attack::Attack;
 
 mod abi;
 mod descriptors;
+mod ipc;
 mod links;
 mod metadata;
 mod nested;
@@ -22,6 +23,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     abi::ATTACKS,
     descriptors::ATTACKS,
     crate::fidelity::ATTACKS,
+    ipc::ATTACKS,
     links::ATTACKS,
     metadata::ATTACKS,
     privileges::ATTACKS,

@@ -124,6 +124,10 @@ fn change_limits(args: &[OsString]) {
     let attr = [48_u32, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     report("prlimit64", call(libc::SYS_prlimit64, &[pid, libc::RLIMIT_NOFILE as i64, addr(&limit), 0]));
     report("setpriority", call(libc::SYS_setpriority, &[0, pid, 19]));
+    // all processes of the user: one step, for it would be everything
+    let user = i64::from(nix::unistd::geteuid().as_raw());
+    report("setpriority user", call(libc::SYS_setpriority, &[2, user, 1]));
+    report("ioprio_set user", call(libc::SYS_ioprio_set, &[3, user, (2 << 13) | 4]));
     report("setpriority group", call(libc::SYS_setpriority, &[1, pid, 19]));
     report("sched_setaffinity", call(libc::SYS_sched_setaffinity, &[pid, 128, addr(&mask)]));
     report("sched_setscheduler", call(libc::SYS_sched_setscheduler, &[pid, 3, addr(&param)]));
