@@ -1,1 +1,15 @@
+//! The integration tests: each runs the real `stockade` executable in a
+//! throw-away home and repository.
+//!
+//! Attacks are functions of this very binary, which runs itself again inside
+//! the jail (see [`support::attack`]).
 
+mod cli;
+mod escape;
+mod fidelity;
+mod incidents;
+mod lifecycle;
+mod readme;
+mod scratch;
+mod support;
+mod tools;

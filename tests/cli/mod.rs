@@ -1,0 +1,5 @@
+//! The command line: what is refused before anything runs, and what the other commands print.
+
+mod bad_input;
+mod names;
+mod words;

@@ -1,0 +1,6 @@
+//! From start to end: exit statuses, signals, the terminal, and that nothing is left behind.
+
+mod exit;
+mod interrupted;
+mod terminal;
+mod traces;

@@ -1,0 +1,45 @@
+//! System calls as attacks make them: raw, with whatever arguments.
+
+use std::ffi::{CString, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Numbers that the `libc` crate may lack; the same on x86_64 and aarch64.
+pub const FCHMODAT2: i64 = 452;
+/// `setxattrat`, Linux 6.13.
+pub const SETXATTRAT: i64 = 463;
+/// `removexattrat`, Linux 6.13.
+pub const REMOVEXATTRAT: i64 = 466;
+/// `open_tree_attr`, Linux 6.15.
+pub const OPEN_TREE_ATTR: i64 = 467;
+/// `file_setattr`, Linux 6.17.
+pub const FILE_SETATTR: i64 = 469;
+
+/// Makes a system call; arguments beyond those given are 0.
+pub fn call(number: i64, args: &[i64]) -> i64 {
+    let a = |i: usize| args.get(i).copied().unwrap_or(0);
+    // SAFETY: the pointers among the arguments are the callers' own live
+    // buffers, or meant to be invalid; the kernel checks them.
+    unsafe { libc::syscall(number as _, a(0), a(1), a(2), a(3), a(4), a(5)) as i64 }
+}
+
+/// A path as the kernel reads it.
+pub fn c(path: impl AsRef<OsStr>) -> CString {
+    CString::new(path.as_ref().as_bytes()).expect("no NUL in the path")
+}
+
+/// The address of a string, as an argument of [`call`].
+pub fn at(text: &CString) -> i64 {
+    text.as_ptr() as i64
+}
+
+/// The address of a value, as an argument of [`call`].
+pub fn addr<T>(value: &T) -> i64 {
+    std::ptr::from_ref(value) as i64
+}
+
+/// Opens a path and leaks the descriptor; -1 where that fails.
+pub fn open(path: impl AsRef<Path>, flags: i32) -> i64 {
+    let path = c(path.as_ref());
+    call(libc::SYS_openat, &[i64::from(libc::AT_FDCWD), at(&path), i64::from(flags), 0o644])
+}
