@@ -100,9 +100,17 @@ impl Calls {
     pub(super) fn decode(&self, caller: Pid, data: &libc::seccomp_data) -> Result<Request, Errno> {
         let (call, roles) = *self.by_number.get(&data.nr).ok_or(Errno::ENOSYS)?;
         let arguments = Arguments { caller, roles, values: &data.args };
-        // The kernel checks flags first, then copies, then looks at the path.
-        let flags = arguments.at_flags()?;
-        let change = arguments.change()?;
+        // The order is the kernel's, so that of several errors the same one is
+        // given: utimensat copies its times first, the others check flags first.
+        let (flags, change) = if roles.contains(&Role::TimeSpecs) {
+            let change = arguments.change()?;
+            if matches!(change, Change::Nothing) {
+                return Ok(Request { caller, call, subject: Subject::AnyFd(libc::AT_FDCWD), change });
+            }
+            (arguments.at_flags()?, change)
+        } else {
+            (arguments.at_flags()?, arguments.change()?)
+        };
         let subject = arguments.subject(flags, &change)?;
         Ok(Request { caller, call, subject, change })
     }

@@ -33,8 +33,9 @@ use crate::sys::seccomp::{Listener, Notification, Outcome};
 
 /// How many threads receive. Two, so that one slow file system holds nobody up.
 const THREADS: usize = 2;
-/// Wakes a thread out of a blocking receive.
-const WAKE: Signal = Signal::SIGUSR1;
+/// Wakes a thread out of a blocking receive. Nobody sends it to a process that
+/// has no urgent data to expect, and by default it does nothing.
+const WAKE: Signal = Signal::SIGURG;
 
 /// A running broker. Dropping it stops it.
 #[derive(Debug)]

@@ -1,9 +1,14 @@
 //! Directories that exist for the run alone.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::getuid;
 
 use super::LaunchError;
 use crate::policy::plan::Plan;
@@ -13,6 +18,8 @@ use crate::policy::plan::Plan;
 #[derive(Debug)]
 pub(super) struct Made {
     tmpdir: PathBuf,
+    /// Locked as long as the run lasts, so that others can tell.
+    _lock: Flock<File>,
     dirs: Vec<PathBuf>,
 }
 
@@ -20,10 +27,11 @@ impl Made {
     /// Makes the plan's directories.
     pub(super) fn new(plan: &Plan) -> Result<Made, LaunchError> {
         let tmpdir = plan.policy.places.tmpdir.clone();
+        let failed = |error| LaunchError::TmpDir(tmpdir.clone(), error);
         // Somebody else's directory of this name must not be taken for ours.
-        let builder = &mut DirBuilder::new();
-        builder.mode(0o700).create(&tmpdir).map_err(|error| LaunchError::TmpDir(tmpdir.clone(), error))?;
-        let mut made = Made { tmpdir, dirs: Vec::new() };
+        DirBuilder::new().mode(0o700).create(&tmpdir).map_err(failed)?;
+        let lock = lock(&tmpdir).map_err(failed)?;
+        let mut made = Made { tmpdir, _lock: lock, dirs: Vec::new() };
         for dir in &plan.make_dirs {
             match fs::create_dir(dir) {
                 Ok(()) => made.dirs.push(dir.clone()),
@@ -44,7 +52,40 @@ impl Drop for Made {
         if let Err(error) = remove_tree(&self.tmpdir) {
             eprintln!("stockade: cannot remove {}: {error}", self.tmpdir.display());
         }
+        remove_stale(&self.tmpdir);
     }
+}
+
+fn lock(dir: &Path) -> io::Result<Flock<File>> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(dir)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
+}
+
+/// Removes what runs left behind that were killed before they could clean up:
+/// directories beside this one with the same name up to the random part, of
+/// the same owner, a minute old at least, and locked by nobody.
+fn remove_stale(tmpdir: &Path) {
+    let (Some(beside), Some(name)) = (tmpdir.parent(), tmpdir.file_name().and_then(OsStr::to_str)) else {
+        return;
+    };
+    let Some((kin, _)) = name.rsplit_once('-') else { return };
+    for entry in fs::read_dir(beside).into_iter().flatten().flatten() {
+        let is_kin = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|other| other.rsplit_once('-').is_some_and(|(other, _)| other == kin));
+        if is_kin && is_stale(&entry.path()).unwrap_or(false) {
+            // Whatever is in the way now will be tried again by the next run.
+            let _ = remove_tree(&entry.path());
+        }
+    }
+}
+
+fn is_stale(dir: &Path) -> io::Result<bool> {
+    let metadata = fs::symlink_metadata(dir)?;
+    let age = metadata.modified()?.elapsed().unwrap_or_default();
+    let is_ours = metadata.is_dir() && metadata.uid() == getuid().as_raw();
+    Ok(is_ours && age > Duration::from_secs(60) && lock(dir).is_ok())
 }
 
 /// Removes a tree, also where a program took away its own permissions.

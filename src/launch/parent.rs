@@ -10,16 +10,25 @@ use nix::unistd::{Pid, getpid};
 
 use crate::sys::{SysError, process};
 
-/// Signals that the terminal sends to the whole foreground group: the command
-/// gets them itself and decides, and this process goes by what it does.
-const OF_THE_TERMINAL: [Signal; 5] =
-    [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
-/// Signals that are meant for the command when they are sent to this process.
-const PASSED_ON: [Signal; 4] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR2, Signal::SIGALRM];
+/// Signals about reading and writing in the background: the command gets them
+/// itself, and this process goes by what it does.
+const IGNORED: [Signal; 2] = [Signal::SIGTTIN, Signal::SIGTTOU];
+/// Signals that are meant for the command when a process sends them to this
+/// one. When the terminal sends them, the command has got them already.
+const PASSED_ON: [Signal; 8] = [
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTSTP,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+];
 
 /// Lets the command decide about signals.
 pub(super) fn leave_signals_to(command: Pid) -> Result<(), SysError> {
-    for signal in OF_THE_TERMINAL {
+    for signal in IGNORED {
         process::ignore_signal(signal)
             .map_err(|errno| SysError::new(format!("sigaction({signal})"), errno))?;
     }

@@ -72,14 +72,14 @@ fn add_with_parents(
     let source = profile.origin.source.to_string();
     if let Some(start) = path.iter().position(|seen| *seen == source) {
         let cycle = path[start..].iter().cloned().chain([source]).collect();
-        return Err(ProfileError::Cycle { origin: profile.origin, cycle });
+        return Err(ProfileError::Cycle { origin: profile.extended_at, cycle });
     }
     if done.iter().any(|known| *known.origin.source == *source) {
         return Ok(());
     }
     path.push(source);
     for parent in &profile.extends {
-        add_with_parents(lookup(parent, &profile.origin)?, lookup, path, done)?;
+        add_with_parents(lookup(parent, &profile.extended_at)?, lookup, path, done)?;
     }
     path.pop();
     done.push(profile);

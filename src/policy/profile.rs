@@ -88,6 +88,8 @@ pub struct Profile {
     pub description: String,
     /// The profiles it builds on, parents first.
     pub extends: Vec<String>,
+    /// Where it names them.
+    pub extended_at: Origin,
     /// Its rules in order.
     pub rules: Vec<RuleSpec>,
     /// Its other settings.
@@ -239,8 +241,8 @@ struct RuleDocument {
 /// Parses a profile. `source` names the text in errors.
 pub fn parse(text: &str, source: &str) -> Result<Profile, ProfileError> {
     let document: Document = serde_yaml::from_str(text).map_err(|error| syntax_error(&error, source))?;
-    let profile = build(document, &rule_lines(text), source)?;
-    check(&profile)?;
+    let profile = build(document, text, source)?;
+    check(&profile, text)?;
     Ok(profile)
 }
 
@@ -252,15 +254,19 @@ pub(super) fn parse_prepared(json: &str, text: &str, source: &str) -> Result<Pro
         column: error.column(),
         message: error.to_string(),
     })?;
-    build(document, &rule_lines(text), source)
+    build(document, text, source)
 }
 
-fn build(document: Document, lines: &[usize], source: &str) -> Result<Profile, ProfileError> {
+fn build(document: Document, text: &str, source: &str) -> Result<Profile, ProfileError> {
     let source: Arc<str> = source.into();
     let origin = |line| Origin { source: Arc::clone(&source), line };
     if document.version != VERSION {
-        return Err(ProfileError::Version { origin: origin(0), found: document.version });
+        return Err(ProfileError::Version {
+            origin: origin(key_line(text, "version")),
+            found: document.version,
+        });
     }
+    let lines = rule_lines(text);
     let fallback = lines.first().copied().unwrap_or(0);
     let exact = lines.len() == document.rules.len() + 1;
     let mut rules = Vec::with_capacity(document.rules.len());
@@ -277,6 +283,7 @@ fn build(document: Document, lines: &[usize], source: &str) -> Result<Profile, P
     Ok(Profile {
         name: document.name,
         description: document.description,
+        extended_at: origin(if document.extends.is_empty() { 0 } else { key_line(text, "extends") }),
         extends: document.extends,
         rules,
         settings: SettingsSpec {
@@ -293,13 +300,14 @@ fn build(document: Document, lines: &[usize], source: &str) -> Result<Profile, P
 
 /// Checks patterns and values, wherever the jail will stand. (Those of
 /// built-in profiles are checked by a test.)
-fn check(profile: &Profile) -> Result<(), ProfileError> {
+fn check(profile: &Profile, text: &str) -> Result<(), ProfileError> {
     for rule in &profile.rules {
         rule.paths.iter().try_for_each(|pattern| check_pattern(pattern, &rule.origin))?;
     }
     let nowhere = super::Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into() };
+    let origin = Origin { line: key_line(text, "env"), ..profile.origin.clone() };
     for (name, value) in &profile.settings.env.set {
-        let bad = |reason| ProfileError::Env { origin: profile.origin.clone(), name: name.clone(), reason };
+        let bad = |reason| ProfileError::Env { origin: origin.clone(), name: name.clone(), reason };
         vars::expand_value(value, &nowhere).map_err(bad)?;
     }
     Ok(())
@@ -318,6 +326,12 @@ fn syntax_error(error: &serde_yaml::Error, source: &str) -> ProfileError {
     // serde_yaml ends its messages with the place, which stands in front here.
     let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(message, _)| message).to_string();
     ProfileError::Syntax { origin: Origin { source: source.into(), line }, column, message }
+}
+
+/// The line of a key of the document, 0 where it stands in no line of its own.
+fn key_line(text: &str, key: &str) -> usize {
+    let is_key = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'));
+    text.lines().position(is_key).map_or(0, |index| index + 1)
 }
 
 /// Line numbers: of `rules:` first, then of each rule. serde_yaml keeps no

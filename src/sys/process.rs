@@ -76,19 +76,23 @@ pub fn default_signal(signal: Signal) -> Result<(), Errno> {
 /// Whom [`pass_on`] passes signals to; 0 for nobody.
 static RECEIVER: AtomicI32 = AtomicI32::new(0);
 
-/// Sends a signal that this process gets on to another, which must be a child
-/// that was not waited for yet, or nobody any more.
+/// Sends a signal that another process sends to this one on to a child, which
+/// must not have been waited for yet. What the kernel sends, the terminal's
+/// signals above all, goes to the whole group anyway and is not passed on.
 pub fn pass_on(signal: Signal, receiver: Pid) -> Result<(), Errno> {
-    extern "C" fn handler(signal: libc::c_int) {
+    extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
         let receiver = RECEIVER.load(Ordering::SeqCst);
-        if receiver > 0 {
-            // SAFETY: kill is async-signal-safe; errno is restored by no one
-            // here, but the call it interrupts fails with EINTR or not at all.
+        // SAFETY: with SA_SIGINFO the kernel gives a valid siginfo. Its code is
+        // positive where the kernel sent the signal (`sigaction(2)`).
+        let is_from_process = unsafe { (*info).si_code } <= 0;
+        if receiver > 0 && is_from_process {
+            // SAFETY: kill is async-signal-safe, and cannot fail in a way that
+            // changes errno: the child exists and is this user's.
             unsafe { libc::kill(receiver, signal) };
         }
     }
     RECEIVER.store(receiver.as_raw(), Ordering::SeqCst);
-    let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
+    let action = SigAction::new(SigHandler::SigAction(handler), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler is async-signal-safe.
     unsafe { sigaction(signal, &action) }.map(drop)
 }
