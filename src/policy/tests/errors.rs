@@ -81,7 +81,7 @@ fn text_that_is_no_yaml_has_a_place() {
 
 #[test]
 fn other_versions_are_refused() {
-    check("version: 2\nname: x\n", "p.yaml: version 2: expected 1");
+    check("version: 2\nname: x\n", "p.yaml:1: version 2: expected 1");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn bad_patterns_are_named_with_the_line_of_their_rule() {
 
 #[test]
 fn values_of_the_environment_are_checked() {
-    check("version: 1\nname: x\nenv: {set: {A: \"${NOPE}\"}}\n", "p.yaml: env: set: A: unknown variable");
+    check("version: 1\nname: x\nenv: {set: {A: \"${NOPE}\"}}\n", "p.yaml:3: env: set: A: unknown variable");
 }
 
 #[test]

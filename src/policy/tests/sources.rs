@@ -45,7 +45,7 @@ fn profiles_cannot_extend_each_other() {
 #[test]
 fn unknown_parents_are_named() {
     let error = order(&[("a", &["nope"])]).expect_err("no such profile");
-    assert_eq!(error.to_string(), "a: extends `nope`: no such profile");
+    assert_eq!(error.to_string(), "a:3: extends `nope`: no such profile");
 }
 
 #[test]
