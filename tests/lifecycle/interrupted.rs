@@ -57,7 +57,13 @@ fn signal(child: &Child, signal: i32) {
 #[test]
 fn signals_are_passed_on() {
     both_modes(|jail| {
-        for (number, name) in [(libc::SIGTERM, "TERM"), (libc::SIGHUP, "HUP"), (libc::SIGUSR2, "USR2")] {
+        for (number, name) in [
+            (libc::SIGTERM, "TERM"),
+            (libc::SIGHUP, "HUP"),
+            (libc::SIGUSR2, "USR2"),
+            (libc::SIGINT, "INT"),
+            (libc::SIGUSR1, "USR1"),
+        ] {
             let script = format!("trap 'exit 7' {name}; echo ready; while :; do sleep 0.02; done");
             let (mut child, line) = start(jail, &script);
             assert_eq!(line, "ready");
@@ -76,7 +82,7 @@ fn signals_are_passed_on() {
 fn a_killed_stockade_frees_nobody() {
     both_modes(|jail| {
         let victim = jail.home.join("victim");
-        // nobody is left to remove the private directory: it goes with the world
+        // nobody is left to remove the private directory
         let outside = jail.outside.clone();
         jail.env("TMPDIR", outside);
         let script = format!(
@@ -95,5 +101,13 @@ fn a_killed_stockade_frees_nobody() {
             assert!(status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"), "{status}");
         }
         assert_eq!(before, crate::support::Entry::of(&victim));
+        // the next run clears up after the one that could not
+        let left = || {
+            let entries = fs::read_dir(&jail.outside).expect("list").flatten();
+            entries.filter(|e| e.file_name().to_string_lossy().starts_with("stockade-")).count()
+        };
+        assert_eq!(left(), 1, "the killed run's directory");
+        jail.run(&["true"]).expect(0);
+        assert_eq!(left(), 0);
     });
 }
