@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::support::process::{eventually, wait};
 use crate::support::{Jail, both_modes};
@@ -57,7 +57,13 @@ fn signal(child: &Child, signal: i32) {
 #[test]
 fn signals_are_passed_on() {
     both_modes(|jail| {
-        for (number, name) in [(libc::SIGTERM, "TERM"), (libc::SIGHUP, "HUP"), (libc::SIGUSR2, "USR2")] {
+        for (number, name) in [
+            (libc::SIGTERM, "TERM"),
+            (libc::SIGHUP, "HUP"),
+            (libc::SIGUSR2, "USR2"),
+            (libc::SIGINT, "INT"),
+            (libc::SIGUSR1, "USR1"),
+        ] {
             let script = format!("trap 'exit 7' {name}; echo ready; while :; do sleep 0.02; done");
             let (mut child, line) = start(jail, &script);
             assert_eq!(line, "ready");
@@ -76,7 +82,7 @@ fn signals_are_passed_on() {
 fn a_killed_stockade_frees_nobody() {
     both_modes(|jail| {
         let victim = jail.home.join("victim");
-        // nobody is left to remove the private directory: it goes with the world
+        // nobody is left to remove the private directory
         let outside = jail.outside.clone();
         jail.env("TMPDIR", outside);
         let script = format!(
@@ -95,5 +101,15 @@ fn a_killed_stockade_frees_nobody() {
             assert!(status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"), "{status}");
         }
         assert_eq!(before, crate::support::Entry::of(&victim));
+        // a later run clears up after the one that could not
+        let left = || -> Vec<PathBuf> {
+            let entries = fs::read_dir(&jail.outside).expect("list").flatten().map(|e| e.path());
+            entries.filter(|p| p.to_string_lossy().contains("/stockade-")).collect()
+        };
+        assert_eq!(left().len(), 1, "the killed run's directory");
+        let earlier = SystemTime::now() - Duration::from_secs(3600);
+        fs::File::open(&left()[0]).and_then(|dir| dir.set_modified(earlier)).expect("make it old");
+        jail.run(&["true"]).expect(0);
+        assert_eq!(left(), Vec::<PathBuf>::new());
     });
 }
