@@ -114,12 +114,31 @@ fn a_floor_beneath_a_named_path_is_a_hole() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_listed_is_noted() {
+fn a_directory_that_cannot_be_listed_is_noted_and_not_granted() {
     let mut tree = Tree::of("/a/b/x\n/a/c/");
     tree.seal("/a/b");
     let plan = compile(policy_of(&[user("read /a\nhidden /a/**/x")], &tree), &tree);
-    assert!(plan.notes.iter().any(|note| note.text.starts_with("/a/b cannot be listed")), "{:?}", plan.notes);
-    assert!(lines(&plan).iter().all(|line| !line.starts_with("/a/b/: read")), "{:?}", plan.grants);
+    let is_noted = plan.notes.iter().any(|note| note.text.starts_with("/a/b cannot be listed"));
+    assert!(is_noted, "{:?}", plan.notes);
+    assert_eq!(granted(&plan, Path::new("/a/b/x")), Rights::NONE, "{:?}", plan.grants);
+}
+
+#[test]
+fn a_link_cannot_be_replaced_where_a_rule_protects_it() {
+    let tree = "/a/link -> /elsewhere\n/a/x";
+    assert_eq!(lines(&plan("scratch /a\nread /a/link", tree)), [format!("/a/: {READ} write")]);
+    assert_eq!(lines(&plan("scratch /a\nhidden /a/**/li*", tree)), [format!("/a/: {READ} write")]);
+}
+
+#[test]
+fn names_change_only_where_every_change_is_allowed() {
+    for denied in ["create", "modify", "remove"] {
+        let effect = |verb| if verb == denied { "keep" } else { "allow" };
+        let (create, modify, remove) = (effect("create"), effect("modify"), effect("remove"));
+        let changes = format!("create: {create}, modify: {modify}, remove: {remove}");
+        let expected: &[&str] = if denied == "modify" { &[] } else { &["/a/: write"] };
+        check(&format!("{{read: deny, execute: deny, {changes}}} /a"), "/a/x", expected);
+    }
 }
 
 fn made(rules: &str, tree: &str) -> Vec<PathBuf> {
