@@ -1,4 +1,4 @@
-//! The command line as typed. What it means is worked out in [`super::setup`].
+//! The command line as typed. What it means is worked out in `setup`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

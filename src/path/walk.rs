@@ -102,8 +102,9 @@ impl Walk {
     /// Follows `cwd`, `root`, `exe` or `fd/N`, but only of the caller itself:
     /// the broker may look into processes that the caller may not.
     fn follow_magic(&mut self, name: &OsStr) -> Result<(), Errno> {
-        let own = Path::new("/proc").join(self.group()?.to_string());
-        if !Path::new(&link_of(self.at.as_fd())?).starts_with(own) {
+        let at = link_of(self.at.as_fd())?;
+        let is_of = |task: Pid| Path::new(&at).starts_with(format!("/proc/{task}"));
+        if !is_of(self.group()?) && !is_of(self.thread) {
             return Err(Errno::EACCES);
         }
         self.at = self.open(name, OFlag::empty(), ResolveFlag::empty())?;
