@@ -14,8 +14,8 @@ mod tests;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::thread::JoinHandleExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -47,7 +47,8 @@ pub struct Broker {
 #[derive(Debug)]
 struct Shared {
     listener: Listener,
-    calls: decode::Calls,
+    /// Made by the first thread that needs it, while the command starts.
+    calls: LazyLock<decode::Calls>,
     policy: Arc<Policy>,
     log: Arc<Log>,
     stopping: AtomicBool,
@@ -57,7 +58,7 @@ struct Shared {
 pub fn start(listener: OwnedFd, policy: Arc<Policy>, log: Arc<Log>) -> io::Result<Broker> {
     interrupt_with(WAKE)?;
     let listener = Listener::new(listener);
-    let calls = decode::Calls::native();
+    let calls = LazyLock::new(decode::Calls::native as fn() -> _);
     let shared = Arc::new(Shared { listener, calls, policy, log, stopping: AtomicBool::new(false) });
     let mut broker = Broker { shared, threads: Vec::with_capacity(THREADS) };
     for _ in 0..THREADS {
@@ -86,6 +87,7 @@ impl Drop for Broker {
 
 impl Shared {
     fn serve(&self) {
+        LazyLock::force(&self.calls);
         while !self.stopping.load(Ordering::SeqCst) {
             match self.listener.receive() {
                 Ok(notification) => self.answer(&notification),

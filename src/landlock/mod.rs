@@ -76,7 +76,8 @@ pub fn prepare(plan: &Plan, abi: u32) -> Result<Prepared, LandlockError> {
         }
     }
     if abi >= rights::RESOLVE_UNIX && settings.unix_sockets == UnixSockets::Open {
-        let root = open_path(Path::new("/")).map_err(|error| LandlockError::Path("/".into(), error))?;
+        let root = open_path(Path::new("/"), OFlag::O_DIRECTORY)
+            .map_err(|error| LandlockError::Path("/".into(), error))?;
         created = created.add_rule(PathBeneath::new(root, AccessFs::ResolveUnix))?;
     }
     Ok(Prepared { ruleset: created })
@@ -98,7 +99,8 @@ impl Prepared {
 /// no symbolic link on the way, a directory where one was. What is gone, or
 /// cannot be reached by the user at all, needs no grant.
 fn open(grant: &Grant) -> Result<Option<OwnedFd>, LandlockError> {
-    let fd = match open_path(&grant.path) {
+    let flags = if grant.is_dir { OFlag::O_DIRECTORY } else { OFlag::O_NOFOLLOW };
+    let fd = match open_path(&grant.path, flags) {
         Ok(fd) => fd,
         Err(SysError { errno: Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP, .. }) => {
             tracing::debug!(path = %grant.path.display(), "not granted: gone or out of reach");
@@ -106,15 +108,18 @@ fn open(grant: &Grant) -> Result<Option<OwnedFd>, LandlockError> {
         }
         Err(error) => return Err(LandlockError::Path(grant.path.clone(), error)),
     };
+    if grant.is_dir {
+        return Ok(Some(fd));
+    }
     let failed = |errno| LandlockError::Path(grant.path.clone(), SysError::new("fstat()", errno));
     let format = SFlag::from_bits_truncate(fstat(&fd).map_err(failed)?.st_mode) & SFlag::S_IFMT;
-    let is_same = (format == SFlag::S_IFDIR) == grant.is_dir && format != SFlag::S_IFLNK;
-    Ok(is_same.then_some(fd))
+    let is_file = format != SFlag::S_IFDIR && format != SFlag::S_IFLNK;
+    Ok(is_file.then_some(fd))
 }
 
-fn open_path(path: &Path) -> Result<OwnedFd, SysError> {
+fn open_path(path: &Path, flags: OFlag) -> Result<OwnedFd, SysError> {
     let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     openat2(AT_FDCWD, path, how).map_err(|errno| {
         let call = format!("openat2(AT_FDCWD, {path:?}, {{O_PATH, RESOLVE_NO_SYMLINKS}})");

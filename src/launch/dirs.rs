@@ -52,7 +52,6 @@ impl Drop for Made {
         if let Err(error) = remove_tree(&self.tmpdir) {
             eprintln!("stockade: cannot remove {}: {error}", self.tmpdir.display());
         }
-        remove_stale(&self.tmpdir);
     }
 }
 
@@ -64,7 +63,7 @@ fn lock(dir: &Path) -> io::Result<Flock<File>> {
 /// Removes what runs left behind that were killed before they could clean up:
 /// directories beside this one with the same name up to the random part, of
 /// the same owner, a minute old at least, and locked by nobody.
-fn remove_stale(tmpdir: &Path) {
+pub(super) fn remove_stale(tmpdir: &Path) {
     let (Some(beside), Some(name)) = (tmpdir.parent(), tmpdir.file_name().and_then(OsStr::to_str)) else {
         return;
     };

@@ -86,7 +86,9 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
             // The child's end must be closed here, to notice when the child closes it.
             drop(child);
             let ended = supervise(pid, &ours, &request, command);
-            parent::kill_the_rest();
+            if ended.is_err() {
+                parent::kill_the_rest();
+            }
             ended
         }
     }
@@ -113,6 +115,8 @@ fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> 
         Message::Closed => {}
         other => return Err(failure(other, command)),
     }
+    // While the command runs there is time for what is left of other runs.
+    dirs::remove_stale(&request.plan.policy.places.tmpdir);
     let status = parent::wait(pid)?;
     // What is left of the jail may be waiting for the broker, so it goes first.
     parent::kill_the_rest();

@@ -2,6 +2,7 @@
 //! signals on, and leaving nothing alive.
 
 use std::fs;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, raise};
@@ -75,13 +76,15 @@ fn stop_with(command: Pid) {
 /// which is a subreaper, so there is an end to it.
 pub(super) fn kill_the_rest() {
     loop {
-        for child in children() {
-            // ESRCH: it was reaped meanwhile.
-            let _ = kill(child, Signal::SIGKILL);
-        }
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Err(Errno::ECHILD) => return,
-            Ok(WaitStatus::StillAlive) => std::thread::sleep(std::time::Duration::from_micros(200)),
+            Ok(WaitStatus::StillAlive) => {
+                for child in children() {
+                    // ESRCH: it was reaped meanwhile.
+                    let _ = kill(child, Signal::SIGKILL);
+                }
+                std::thread::sleep(Duration::from_micros(100));
+            }
             _ => {}
         }
     }
