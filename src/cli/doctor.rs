@@ -14,6 +14,7 @@ use super::{print, print_json, setup};
 use crate::audit::Log;
 use crate::landlock;
 use crate::launch::{self, Request};
+use crate::sys::with_causes;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -161,15 +162,7 @@ fn mode(name: &'static str, static_mode: bool) -> Check {
     match try_mode(static_mode) {
         Ok(0) => Check::new(name, Status::Good, "works", ""),
         Ok(status) => Check::new(name, Status::Bad, format!("the jailed command ended with {status}"), ""),
-        Err(error) => {
-            let mut found = error.to_string();
-            let mut source = std::error::Error::source(&error);
-            while let Some(cause) = source {
-                found.push_str(&format!(": {cause}"));
-                source = cause.source();
-            }
-            Check::new(name, Status::Bad, found, error.hint().unwrap_or(""))
-        }
+        Err(error) => Check::new(name, Status::Bad, with_causes(&error), error.hint().unwrap_or("")),
     }
 }
 

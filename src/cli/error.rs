@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::launch::LaunchError;
 use crate::policy::PolicyError;
 use crate::policy::profile::ProfileError;
+use crate::seccomp::FilterError;
 
 /// An error that ends the command.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,9 @@ pub enum CliError {
     /// The profiles do not make a policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The policy names system calls that it cannot decide about.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     /// `why` was given an unknown verb.
     #[error("unknown verb `{0}`: expected read, execute, create, modify or remove")]
     UnknownVerb(String),

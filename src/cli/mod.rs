@@ -10,12 +10,12 @@ mod run;
 mod setup;
 mod why;
 
-use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::sys::with_causes;
 use args::{Command, CommandLine};
 use error::CliError;
 
@@ -64,12 +64,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 /// Prints the error, what caused it, and the hint.
 fn report(error: &CliError) {
-    let mut message = format!("stockade: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
+    let mut message = format!("stockade: {}", with_causes(error));
     if let Some(hint) = error.hint() {
         message.push_str(&format!("\nhint: {hint}"));
     }

@@ -3,7 +3,9 @@
 use super::args::ProfileCommand;
 use super::error::CliError;
 use super::{print, profiles};
-use crate::policy::builtin;
+use crate::policy::profile::SyscallsSpec;
+use crate::policy::{SyscallRules, builtin};
+use crate::seccomp;
 
 /// Runs the subcommand.
 pub(super) fn main(command: &ProfileCommand) -> Result<(), CliError> {
@@ -31,6 +33,10 @@ fn list() -> Result<(), CliError> {
 
 fn check(name: &str) -> Result<(), CliError> {
     let chain = profiles::load(name)?;
+    for profile in &chain {
+        let SyscallsSpec { allow, deny } = profile.settings.syscalls.clone();
+        seccomp::check_names(&SyscallRules { allow, deny })?;
+    }
     let rules: usize = chain.iter().map(|profile| profile.rules.len()).sum();
     print(&format!("{name}: good, {rules} rules from {} profiles\n", chain.len()))
 }

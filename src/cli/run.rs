@@ -7,10 +7,13 @@ use super::error::CliError;
 use super::setup;
 use crate::audit::{Log, Summary};
 use crate::launch::{self, Request};
+use crate::policy::UnixSockets;
+use crate::policy::plan::Plan;
 
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     let plan = setup::plan(&args.jail)?;
+    warn(&plan);
     let session = session_id();
     let directory = setup::state_dir(&plan.policy.places.home).join("sessions").join(&session);
     let log = Arc::new(Log::new(directory, session));
@@ -19,6 +22,17 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     let ended = launch::run(request)?;
     sum_up(&log.summary());
     Ok(ended.status)
+}
+
+/// Says aloud what opens the jail wide.
+fn warn(plan: &Plan) {
+    if plan.policy.settings.unix_sockets == UnixSockets::Open {
+        eprintln!(
+            "stockade: unix_sockets: open lets the jail use every service of yours that has a socket, \
+             such as docker and ssh-agent"
+        );
+    }
+    plan.notes.iter().for_each(|note| tracing::info!("{}", note.text));
 }
 
 /// Sorts by time, and cannot be met twice.

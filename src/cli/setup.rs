@@ -12,6 +12,7 @@ use crate::launch::facts::FileSystem;
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
 use crate::policy::{self, Access, LayerKind, LayerSource, Places, Policy, Rule};
+use crate::seccomp;
 
 /// Where machine policy lies; it must belong to root.
 pub(super) const MACHINE_POLICY: &str = "/etc/stockade/policy.yaml";
@@ -40,7 +41,9 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
     let layers = layers(args, &current, &workspace, &home)?;
     let places = Places { workspace, home, tmpdir: private_tmpdir() };
-    Ok(policy::resolve(&layers, &places, facts)?)
+    let policy = policy::resolve(&layers, &places, facts)?;
+    seccomp::check_names(&policy.settings.syscalls)?;
+    Ok(policy)
 }
 
 /// Machine policy, the user's profile with the flags, the repository's file,

@@ -65,7 +65,7 @@ fn restrict(
     process::close_on_exec_above_2().map_err(|error| failed(&error))?;
     prctl::set_no_new_privs().map_err(system("prctl(PR_SET_NO_NEW_PRIVS)"))?;
     drop_capabilities().map_err(Message::Capabilities)?;
-    ruleset.apply().map_err(|error| Message::Failed(chain(&error)))?;
+    ruleset.apply().map_err(|error| Message::Failed(sys::with_causes(&error)))?;
     if !filter.notifies {
         sys::seccomp::install(&filter.instructions).map_err(|error| failed(&error))?;
         return Ok(None);
@@ -75,17 +75,6 @@ fn restrict(
         Err(SysError { errno: Errno::EBUSY, .. }) => Err(Message::ListenerTaken),
         Err(error) => Err(failed(&error)),
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 fn start(socket: &End, listener: Option<std::os::fd::OwnedFd>) -> Result<(), SysError> {

@@ -163,7 +163,8 @@ pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-fn check_names(syscalls: &SyscallRules) -> Result<(), FilterError> {
+/// Checks the names in a profile's `syscalls`.
+pub fn check_names(syscalls: &SyscallRules) -> Result<(), FilterError> {
     for name in syscalls.allow.iter().chain(&syscalls.deny) {
         if !rows().any(|row| row.name == name) {
             return Err(FilterError::UnknownCall(name.clone()));

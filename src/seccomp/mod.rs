@@ -11,4 +11,4 @@ pub mod table;
 mod tests;
 
 pub use arch::Arch;
-pub use filter::{Config, FilterError, Program, compile};
+pub use filter::{Config, FilterError, Program, check_names, compile};

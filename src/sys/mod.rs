@@ -6,7 +6,7 @@ pub mod file;
 pub mod process;
 pub mod seccomp;
 
-pub use error::SysError;
+pub use error::{SysError, with_causes};
 pub use nix::errno::Errno;
 
 /// A raw system call's result as a value or its errno.
