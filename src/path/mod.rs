@@ -173,7 +173,10 @@ fn name_of(fd: BorrowedFd<'_>) -> Result<Name, Errno> {
     const DELETED: &[u8] = b" (deleted)";
     let link = link_of(fd)?.into_vec();
     if !link.starts_with(b"/") {
-        return Ok(Name::Nameless);
+        // `pipe:[7]`, `socket:[7]`, `anon_inode:[eventfd]`; but what stands in a
+        // detached mount is `(unreachable)`, and cannot be decided about.
+        let is_anonymous = link.starts_with(b"anon_inode:") || link.windows(2).any(|pair| pair == b":[");
+        return if is_anonymous && !link.starts_with(b"(") { Ok(Name::Nameless) } else { Err(Errno::EACCES) };
     }
     let Some(before) = link.strip_suffix(DELETED) else {
         return Ok(path_name(&link));

@@ -88,6 +88,8 @@ fn clone() -> Vec<Case> {
 
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541c;
+/// Changes the line discipline, and may load one.
+const TIOCSETD: u32 = 0x5423;
 /// Changes mode-like attributes on FAT file systems.
 const FAT_IOCTL_SET_ATTRIBUTES: u32 = 0x4004_7211;
 
@@ -109,7 +111,7 @@ const FILE_IOCTLS: [(u32, &[u32]); 6] = [
 ];
 
 fn ioctl() -> Vec<Case> {
-    let mut cases: Vec<Case> = [TIOCSTI, TIOCLINUX, FAT_IOCTL_SET_ATTRIBUTES]
+    let mut cases: Vec<Case> = [TIOCSTI, TIOCLINUX, TIOCSETD, FAT_IOCTL_SET_ATTRIBUTES]
         .into_iter()
         .map(|number| case(Errno::EPERM, [is(1, number)]))
         .collect();

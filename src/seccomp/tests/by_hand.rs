@@ -32,8 +32,8 @@ fn ioctls(numbers: &[u64], expected: Answer) {
 
 #[test]
 fn nobody_types_into_the_terminal() {
-    // TIOCSTI, TIOCLINUX.
-    ioctls(&[0x5412, 0x541c], Fail(EPERM));
+    // TIOCSTI, TIOCLINUX, TIOCSETD.
+    ioctls(&[0x5412, 0x541c, 0x5423], Fail(EPERM));
     // TCGETS, TCSETS, TIOCGPGRP, TIOCSPGRP, TIOCGWINSZ, FIONREAD, TIOCNOTTY, FIONBIO, FIOCLEX.
     ioctls(&[0x5401, 0x5402, 0x540f, 0x5410, 0x5413, 0x541b, 0x5422, 0x5421, 0x5451], Run);
 }
