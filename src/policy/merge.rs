@@ -99,8 +99,9 @@ pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> R
             LayerKind::User => Access::HIDDEN,
             LayerKind::Machine | LayerKind::Repository => Access::SCRATCH,
         };
-        let layer = Layer::new(source.kind, default, rules);
-        layers.push(follow_links(layer, places, facts, &mut notes));
+        let mut layer = Layer::new(source.kind, default, rules);
+        follow_links(&mut layer, places, facts, &mut notes);
+        layers.push(layer);
     }
     let settings = settings(sources, places, &mut notes)?;
     Ok(Policy { places: places.clone(), layers, settings, notes })
@@ -135,14 +136,14 @@ fn rule(spec: &RuleSpec, text: &str, places: &Places) -> Result<Rule, PolicyErro
 /// Rules whose literal prefix goes through a symbolic link hold for the real
 /// path as well, unless the link lies in the workspace or the jail could
 /// replace it: then it could point the rule anywhere.
-fn follow_links(layer: Layer, places: &Places, facts: &dyn Facts, notes: &mut Vec<Note>) -> Layer {
+fn follow_links(layer: &mut Layer, places: &Places, facts: &dyn Facts, notes: &mut Vec<Note>) {
     let links = Links { facts, places };
-    let mut aliases: Vec<(usize, PathBuf)> = Vec::new();
+    let mut aliases: Vec<(usize, Pattern)> = Vec::new();
     for index in layer.trie().behind_links(facts) {
         let rule = &layer.rules[index];
-        match links.real(&rule.pattern.literal_prefix().0, &layer) {
+        match links.real(&rule.pattern.literal_prefix().0, layer) {
             Resolved::Same => {}
-            Resolved::Real(path) => aliases.push((index, path)),
+            Resolved::Real(path) => aliases.push((index, rule.pattern.with_prefix(&path))),
             Resolved::Refused(link) => notes.push(Note {
                 origin: rule.origin.clone(),
                 text: format!(
@@ -153,19 +154,7 @@ fn follow_links(layer: Layer, places: &Places, facts: &dyn Facts, notes: &mut Ve
             }),
         }
     }
-    if aliases.is_empty() {
-        return layer;
-    }
-    let Layer { kind, default, rules: old, .. } = layer;
-    let mut rules = Vec::with_capacity(old.len() + aliases.len());
-    let mut aliases = aliases.into_iter().peekable();
-    for (index, rule) in old.into_iter().enumerate() {
-        let alias = aliases.next_if(|(aliased, _)| *aliased == index);
-        let alias = alias.map(|(_, real)| Rule { pattern: rule.pattern.with_prefix(&real), ..rule.clone() });
-        rules.push(rule);
-        rules.extend(alias);
-    }
-    Layer::new(kind, default, rules)
+    aliases.iter().for_each(|(index, pattern)| layer.add_alias(*index, pattern));
 }
 
 /// Symbolic links on the way to a path.

@@ -112,6 +112,11 @@ impl Layer {
         Layer { kind, default, rules, trie }
     }
 
+    /// Makes a rule hold for what another pattern matches as well.
+    pub(super) fn add_alias(&mut self, rule: usize, pattern: &Pattern) {
+        self.trie.add(pattern, rule);
+    }
+
     pub(super) fn trie(&self) -> &Trie {
         &self.trie
     }

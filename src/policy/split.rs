@@ -27,7 +27,7 @@ pub(super) struct Grants {
 /// Compiles the grants of a policy.
 pub(super) fn grants(policy: &Policy, facts: &dyn Facts) -> Grants {
     let mut survey = Survey { facts, path: PathBuf::from("/"), notes: Vec::new() };
-    let root = survey.visit(policy.start(), OsString::new(), Some(Kind::Dir));
+    let root = survey.visit(policy.start(), Some(Kind::Dir));
     let notes = survey.notes;
     let mut grants = Grants { grants: Vec::new(), splits: Vec::new(), notes };
     emit(&root, Path::new("/"), Rights::NONE, facts, &mut grants);
@@ -38,7 +38,6 @@ pub(super) fn grants(policy: &Policy, facts: &dyn Facts) -> Grants {
 
 /// A path that some rule may treat otherwise than its directory.
 struct Node {
-    name: OsString,
     /// None where it does not exist.
     kind: Option<Kind>,
     /// What the policy gives here with nobody watching.
@@ -46,7 +45,7 @@ struct Node {
     /// What it gives here and everywhere beneath.
     uniform: Rights,
     /// Entries that matter; all others are like this directory.
-    children: Vec<Node>,
+    children: Vec<(OsString, Node)>,
 }
 
 impl Node {
@@ -75,21 +74,21 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
-    fn visit(&mut self, walk: Walk<'_>, name: OsString, kind: Option<Kind>) -> Node {
+    fn visit(&mut self, walk: Walk<'_>, kind: Option<Kind>) -> Node {
         let native = Rights::native(walk.access());
-        let mut node = Node { name, kind, native, uniform: native, children: Vec::new() };
+        let mut node = Node { kind, native, uniform: native, children: Vec::new() };
         let mut named: Vec<&OsStr> = walk.named_below().collect();
         named.sort_unstable();
         named.dedup();
         for name in &named {
             let kind = if kind == Some(Kind::Dir) { self.facts.kind(&self.path.join(name)) } else { None };
-            let child = self.enter(&walk, name, kind);
-            self.adopt(&mut node, child);
+            self.enter(&walk, name, kind, &mut node);
         }
         if kind == Some(Kind::Dir) {
             self.visit_wildcards(&walk, &named, &mut node);
         }
-        node.uniform = node.children.iter().fold(node.uniform, |uniform, child| uniform.and(child.ceiling()));
+        node.uniform =
+            node.children.iter().fold(node.uniform, |uniform, (_, child)| uniform.and(child.ceiling()));
         node
     }
 
@@ -117,22 +116,18 @@ impl Survey<'_> {
         };
         for (name, kind) in entries {
             if named.binary_search(&name.as_os_str()).is_err() {
-                let child = self.enter(walk, &name, Some(kind));
-                self.adopt(node, child);
+                self.enter(walk, &name, Some(kind), node);
             }
         }
     }
 
-    fn enter(&mut self, walk: &Walk<'_>, name: &OsStr, kind: Option<Kind>) -> Node {
+    /// Looks at an entry, and keeps it if it matters.
+    fn enter(&mut self, walk: &Walk<'_>, name: &OsStr, kind: Option<Kind>, node: &mut Node) {
         self.path.push(name);
-        let child = self.visit(walk.at(name), name.to_os_string(), kind);
+        let child = self.visit(walk.at(name), kind);
         self.path.pop();
-        child
-    }
-
-    fn adopt(&self, node: &mut Node, child: Node) {
         if !child.is_like(node.native) {
-            node.children.push(child);
+            node.children.push((name.to_os_string(), child));
         }
     }
 }
@@ -157,27 +152,22 @@ fn emit(node: &Node, path: &Path, given: Rights, facts: &dyn Facts, out: &mut Gr
     if !rest.is_empty() {
         split(node, path, given, rest, facts, out);
     }
-    for child in &node.children {
-        emit(child, &path.join(&child.name), given, facts, out);
+    for (name, child) in &node.children {
+        emit(child, &path.join(name), given, facts, out);
     }
 }
 
 /// Grants the entries that no rule singles out what their directory cannot have.
 fn split(node: &Node, path: &Path, given: Rights, rest: Rights, facts: &dyn Facts, out: &mut Grants) {
-    let holes = node.children.iter().filter(|child| !rest.minus(child.ceiling()).is_empty());
-    let holes = holes.map(|child| child.name.clone()).take(HOLES_NAMED).collect();
+    let holes = node.children.iter().filter(|(_, child)| !rest.minus(child.ceiling()).is_empty());
+    let holes = holes.map(|(name, _)| name.clone()).take(HOLES_NAMED).collect();
     out.splits.push(Split { path: path.to_path_buf(), lost: rest, holes });
-    let singled_out = |name: &OsStr| node.children.iter().any(|child| child.name == name);
+    let singled_out = |name: &OsStr| node.children.iter().any(|(known, _)| known == name);
     let Some(entries) = facts.list(path) else { return };
     for (name, kind) in entries.iter().filter(|(name, _)| !singled_out(name)) {
         // Entries that no rule singles out have the rights of their directory.
-        let entry = Node {
-            name: name.clone(),
-            kind: Some(*kind),
-            native: node.native,
-            uniform: node.native,
-            children: Vec::new(),
-        };
+        let entry =
+            Node { kind: Some(*kind), native: node.native, uniform: node.native, children: Vec::new() };
         emit(&entry, &path.join(name), given, facts, out);
     }
 }

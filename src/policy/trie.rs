@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::facts::{Facts, Kind};
-use super::pattern::{Component, Wildcard};
+use super::pattern::{Component, Pattern, Wildcard};
 use super::rules::Rule;
 
 /// A node's number; the root is 0.
@@ -31,7 +31,7 @@ pub(super) struct Node {
     /// Whether there is a `**` on the way here, so that this node may be met
     /// at any depth.
     pub(super) floats: bool,
-    /// Rules whose pattern ends here, in order.
+    /// Rules of which a pattern ends here.
     pub(super) rules: Vec<usize>,
 }
 
@@ -63,12 +63,17 @@ impl Node {
 impl Trie {
     /// The trie of these rules, which are known by their index.
     pub(super) fn of(rules: &[Rule]) -> Trie {
-        let mut trie = Trie { nodes: vec![Node::default()] };
-        for (index, rule) in rules.iter().enumerate() {
-            let end = rule.pattern.components().fold(0, |node, component| trie.child(node, component));
-            trie.nodes[end].rules.push(index);
-        }
+        let mut nodes = Vec::with_capacity(2 * rules.len());
+        nodes.push(Node::default());
+        let mut trie = Trie { nodes };
+        rules.iter().enumerate().for_each(|(index, rule)| trie.add(&rule.pattern, index));
         trie
+    }
+
+    /// Adds a pattern under which a rule holds.
+    pub(super) fn add(&mut self, pattern: &Pattern, rule: usize) {
+        let end = pattern.components().fold(0, |node, component| self.child(node, component));
+        self.nodes[end].rules.push(rule);
     }
 
     /// A node by its number.
