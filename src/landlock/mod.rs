@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, RestrictionStatus, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, Scope,
 };
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -30,9 +30,6 @@ pub enum LandlockError {
     /// out of the user's own reach.
     #[error("Landlock: {} cannot be granted", .0.display())]
     Path(PathBuf, #[source] SysError),
-    /// The kernel took the ruleset and enforces less than all of it.
-    #[error("Landlock: the kernel enforces the ruleset only in part")]
-    Partial,
 }
 
 /// The running kernel's ABI, 0 for none.
@@ -40,15 +37,9 @@ pub fn abi() -> u32 {
     sys::landlock_abi()
 }
 
-/// A ruleset, ready to be applied.
-#[derive(Debug)]
-pub struct Prepared {
-    ruleset: RulesetCreated,
-}
-
-/// Builds the ruleset of a plan: every right and scope of the ABI is handled,
+/// Builds the ruleset of a plan, ready to be applied: every right and scope of the ABI is handled,
 /// and nothing is granted but what the plan says.
-pub fn prepare(plan: &Plan, abi: u32) -> Result<Prepared, LandlockError> {
+pub fn ruleset(plan: &Plan, abi: u32) -> Result<OwnedFd, LandlockError> {
     if abi < rights::OLDEST {
         return Err(LandlockError::Unsupported);
     }
@@ -80,19 +71,9 @@ pub fn prepare(plan: &Plan, abi: u32) -> Result<Prepared, LandlockError> {
             .map_err(|error| LandlockError::Path("/".into(), error))?;
         created = created.add_rule(PathBeneath::new(root, AccessFs::ResolveUnix))?;
     }
-    Ok(Prepared { ruleset: created })
-}
-
-impl Prepared {
-    /// Restricts the calling thread, for good.
-    pub fn apply(self) -> Result<(), LandlockError> {
-        let RestrictionStatus { ruleset, no_new_privs, .. } = self.ruleset.restrict_self()?;
-        if ruleset == RulesetStatus::FullyEnforced && no_new_privs {
-            Ok(())
-        } else {
-            Err(LandlockError::Partial)
-        }
-    }
+    // Every right that is handled was asked for as a hard requirement, so a
+    // ruleset without a descriptor cannot come out.
+    Option::<OwnedFd>::from(created).ok_or(LandlockError::Unsupported)
 }
 
 /// Opens what is granted, and makes sure that it still is what the plan saw:
