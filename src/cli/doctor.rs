@@ -13,7 +13,7 @@ use super::error::CliError;
 use super::{print, print_json, setup};
 use crate::audit::Log;
 use crate::landlock;
-use crate::launch::{self, Request, Zygote};
+use crate::launch::{self, Request};
 use crate::sys::with_causes;
 
 /// How a check came out.
@@ -176,11 +176,10 @@ fn try_mode(static_mode: bool) -> Result<u8, CliError> {
         allow: vec![read_itself],
         static_mode,
     };
-    let zygote = Zygote::fork()?;
     let plan = setup::plan(&jail)?;
     let log = Arc::new(Log::new(std::env::temp_dir(), "doctor".into()));
     let argv = [program.into_os_string(), "doctor".into(), "--inside".into()];
-    Ok(launch::run(zygote, Request { plan: &plan, argv: &argv, best_effort: true, log })?.status)
+    Ok(launch::run(Request { plan: &plan, argv: &argv, best_effort: true, log })?.status)
 }
 
 /// A small file of the kernel's, trimmed; empty where there is none.

@@ -6,13 +6,12 @@ use super::args::RunArgs;
 use super::error::CliError;
 use super::setup;
 use crate::audit::{Log, Summary};
-use crate::launch::{self, Request, Zygote};
+use crate::launch::{self, Request};
 use crate::policy::UnixSockets;
 use crate::policy::plan::Plan;
 
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
-    let zygote = Zygote::fork()?;
     let plan = setup::plan(&args.jail)?;
     warn(&plan);
     let session = session_id();
@@ -20,7 +19,7 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     let log = Arc::new(Log::new(directory, session));
     let request =
         Request { plan: &plan, argv: &args.command, best_effort: args.best_effort, log: Arc::clone(&log) };
-    let ended = launch::run(zygote, request)?;
+    let ended = launch::run(request)?;
     sum_up(&log.summary());
     Ok(ended.status)
 }

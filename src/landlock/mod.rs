@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetError, Scope,
+    Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, RestrictionStatus, Ruleset,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -30,6 +30,9 @@ pub enum LandlockError {
     /// out of the user's own reach.
     #[error("Landlock: {} cannot be granted", .0.display())]
     Path(PathBuf, #[source] SysError),
+    /// The kernel took the ruleset and enforces less than all of it.
+    #[error("Landlock: the kernel enforces the ruleset only in part")]
+    Partial,
 }
 
 /// The running kernel's ABI, 0 for none.
@@ -37,9 +40,15 @@ pub fn abi() -> u32 {
     sys::landlock_abi()
 }
 
-/// Builds the ruleset of a plan, ready to be applied: every right and scope of the ABI is handled,
+/// A ruleset, ready to be applied.
+#[derive(Debug)]
+pub struct Prepared {
+    ruleset: RulesetCreated,
+}
+
+/// Builds the ruleset of a plan: every right and scope of the ABI is handled,
 /// and nothing is granted but what the plan says.
-pub fn ruleset(plan: &Plan, abi: u32) -> Result<OwnedFd, LandlockError> {
+pub fn prepare(plan: &Plan, abi: u32) -> Result<Prepared, LandlockError> {
     if abi < rights::OLDEST {
         return Err(LandlockError::Unsupported);
     }
@@ -71,9 +80,19 @@ pub fn ruleset(plan: &Plan, abi: u32) -> Result<OwnedFd, LandlockError> {
             .map_err(|error| LandlockError::Path("/".into(), error))?;
         created = created.add_rule(PathBeneath::new(root, AccessFs::ResolveUnix))?;
     }
-    // Every right that is handled was asked for as a hard requirement, so a
-    // ruleset without a descriptor cannot come out.
-    Option::<OwnedFd>::from(created).ok_or(LandlockError::Unsupported)
+    Ok(Prepared { ruleset: created })
+}
+
+impl Prepared {
+    /// Restricts the calling thread, for good.
+    pub fn apply(self) -> Result<(), LandlockError> {
+        let RestrictionStatus { ruleset, no_new_privs, .. } = self.ruleset.restrict_self()?;
+        if ruleset == RulesetStatus::FullyEnforced && no_new_privs {
+            Ok(())
+        } else {
+            Err(LandlockError::Partial)
+        }
+    }
 }
 
 /// Opens what is granted, and makes sure that it still is what the plan saw:

@@ -2,9 +2,6 @@
 //! what needs a right comes before that right is given up.
 
 use std::ffi::{CString, OsStr};
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -14,82 +11,73 @@ use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, execve, getppid, getuid};
 
-use super::blueprint::Blueprint;
 use super::handshake::{End, Message};
+use crate::landlock::Prepared;
 use crate::policy::Limits;
+use crate::seccomp::Program;
 use crate::sys::{self, Errno, SysError, process};
 
-/// The child: gives up what it can at once, waits to be told what to become,
-/// restricts itself, and becomes it.
-pub(super) fn run(parent: Pid, socket: &End) -> ! {
-    let failure = match become_command(parent, socket) {
-        // The parent has nothing to run, or is gone.
-        Message::Closed => process::exit_now(0),
-        failure => failure,
-    };
-    // If the parent is gone there is nobody to tell.
-    let _ = socket.send(&failure);
-    process::exit_now(125)
+/// Everything the child needs, made ready by the parent.
+pub(super) struct Child {
+    pub(super) parent: Pid,
+    pub(super) socket: End,
+    pub(super) limits: Limits,
+    pub(super) ruleset: Prepared,
+    pub(super) filter: Program,
+    pub(super) argv: Vec<CString>,
+    pub(super) environment: Vec<CString>,
+    /// Where to look for the command, in order.
+    pub(super) candidates: Vec<CString>,
 }
 
-/// Returns only where something fails.
-fn become_command(parent: Pid, socket: &End) -> Message {
-    if let Err(failure) = give_up_privileges(parent) {
-        return failure;
-    }
-    let [ruleset, blueprint] = match socket.receive() {
-        Ok(Message::Build(fds)) => fds,
-        Ok(Message::Closed) | Err(_) => return Message::Closed,
-        Ok(_) => return Message::Failed("the launcher said something else".into()),
-    };
-    let mut bytes = Vec::new();
-    if let Err(error) = File::from(blueprint).read_to_end(&mut bytes) {
-        return Message::Failed(format!("the blueprint cannot be read: {error}"));
-    }
-    let Some(blueprint) = Blueprint::decode(&bytes) else {
-        return Message::Failed("the blueprint is damaged".into());
-    };
-    let listener = match restrict(&blueprint, &ruleset) {
-        Ok(listener) => listener,
-        Err(failure) => return failure,
-    };
-    match start(socket, listener) {
-        Err(error) => Message::Failed(error.to_string()),
-        Ok(()) => Message::Exec(execute(&blueprint.candidates, &blueprint.argv, &blueprint.environment)),
+impl Child {
+    /// Restricts this process and becomes the command.
+    pub(super) fn run(self) -> ! {
+        let Child { parent, socket, limits, ruleset, filter, argv, environment, candidates } = self;
+        let failure = match restrict(parent, &limits, ruleset, &filter) {
+            Err(failure) => failure,
+            Ok(listener) => match start(&socket, listener) {
+                Err(error) => Message::Failed(error.to_string()),
+                Ok(()) => Message::Exec(execute(&candidates, &argv, &environment)),
+            },
+        };
+        // If the parent is gone there is nobody to tell.
+        let _ = socket.send(&failure);
+        process::exit_now(125)
     }
 }
 
-/// The steps that are the same for every jail.
-fn give_up_privileges(parent: Pid) -> Result<(), Message> {
+fn restrict(
+    parent: Pid,
+    limits: &Limits,
+    ruleset: Prepared,
+    filter: &Program,
+) -> Result<Option<std::os::fd::OwnedFd>, Message> {
+    let failed = |error: &dyn std::fmt::Display| Message::Failed(error.to_string());
     let system = |call: &'static str| move |errno| Message::Failed(SysError::new(call, errno).to_string());
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(system("prctl(PR_SET_PDEATHSIG)"))?;
     if getppid() != parent {
-        return Err(Message::Closed);
+        return Err(Message::Failed("the launcher is gone".into()));
     }
     // Rust programs start with SIGPIPE ignored, which the command must not inherit.
     process::default_signal(Signal::SIGPIPE).map_err(system("sigaction(SIGPIPE)"))?;
-    process::close_on_exec_above_2().map_err(|error| Message::Failed(error.to_string()))?;
+    set_limits(limits).map_err(|error| failed(&error))?;
+    process::close_on_exec_above_2().map_err(|error| failed(&error))?;
     prctl::set_no_new_privs().map_err(system("prctl(PR_SET_NO_NEW_PRIVS)"))?;
-    drop_capabilities().map_err(Message::Capabilities)
-}
-
-/// The steps of this jail: limits, Landlock, seccomp.
-fn restrict(blueprint: &Blueprint, ruleset: &OwnedFd) -> Result<Option<OwnedFd>, Message> {
-    let failed = |error: SysError| Message::Failed(error.to_string());
-    set_limits(&blueprint.limits).map_err(failed)?;
-    sys::landlock_restrict_self(ruleset.as_fd()).map_err(failed)?;
-    if !blueprint.notifies {
-        sys::seccomp::install(&blueprint.instructions).map_err(failed)?;
+    drop_capabilities().map_err(Message::Capabilities)?;
+    ruleset.apply().map_err(|error| Message::Failed(sys::with_causes(&error)))?;
+    if !filter.notifies {
+        sys::seccomp::install(&filter.instructions).map_err(|error| failed(&error))?;
         return Ok(None);
     }
-    match sys::seccomp::install_with_listener(&blueprint.instructions) {
+    match sys::seccomp::install_with_listener(&filter.instructions) {
         Ok(listener) => Ok(Some(listener)),
         Err(SysError { errno: Errno::EBUSY, .. }) => Err(Message::ListenerTaken),
-        Err(error) => Err(failed(error)),
+        Err(error) => Err(failed(&error)),
     }
 }
 
-fn start(socket: &End, listener: Option<OwnedFd>) -> Result<(), SysError> {
+fn start(socket: &End, listener: Option<std::os::fd::OwnedFd>) -> Result<(), SysError> {
     socket.send(&Message::Ready(listener))?;
     match socket.receive()? {
         Message::Go => Ok(()),
@@ -98,12 +86,18 @@ fn start(socket: &End, listener: Option<OwnedFd>) -> Result<(), SysError> {
 }
 
 fn set_limits(limits: &Limits) -> Result<(), SysError> {
-    use Resource::{RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC};
-    let resources = [RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_AS, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_CORE];
-    for (resource, value) in resources.into_iter().zip(limits.values()) {
+    let all = [
+        (limits.processes, Resource::RLIMIT_NPROC, "RLIMIT_NPROC"),
+        (limits.open_files, Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE"),
+        (limits.memory, Resource::RLIMIT_AS, "RLIMIT_AS"),
+        (limits.file_size, Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE"),
+        (limits.cpu_seconds, Resource::RLIMIT_CPU, "RLIMIT_CPU"),
+        (limits.core, Resource::RLIMIT_CORE, "RLIMIT_CORE"),
+    ];
+    for (value, resource, name) in all {
         if let Some(value) = value {
             process::set_limit(resource, value)
-                .map_err(|errno| SysError::new(format!("setrlimit({resource:?}, {value})"), errno))?;
+                .map_err(|errno| SysError::new(format!("setrlimit({name}, {value})"), errno))?;
         }
     }
     Ok(())

@@ -2,15 +2,14 @@
 //! socket pair that keeps messages apart.
 
 use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, CmsgIterator, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-    sendmsg, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
+    socketpair,
 };
 
-use crate::sys::process::take;
 use crate::sys::{Errno, SysError};
 
 /// The longest message in bytes.
@@ -27,8 +26,6 @@ pub(super) struct End {
 pub(super) enum Message {
     /// Child: restricted, and here is the listener, if there is one.
     Ready(Option<OwnedFd>),
-    /// Parent: become this. The ruleset, and the blueprint in a memory file.
-    Build([OwnedFd; 2]),
     /// Parent: execute.
     Go,
     /// Child: something failed; in words.
@@ -53,25 +50,23 @@ pub(super) fn pair() -> Result<(End, End), SysError> {
 impl End {
     /// Sends a message.
     pub(super) fn send(&self, message: &Message) -> Result<(), SysError> {
-        let (tag, text): (u8, &[u8]) = match message {
-            Message::Build(_) => (b'b', &[]),
-            Message::Ready(_) => (b'r', &[]),
-            Message::Go => (b'g', &[]),
-            Message::Failed(text) => (b'f', text.as_bytes()),
-            Message::ListenerTaken => (b'l', &[]),
-            Message::Capabilities(text) => (b'c', text.as_bytes()),
-            Message::Exec(errno) => (b'x', &(*errno as i32).to_ne_bytes()),
+        let mut listener = None;
+        let (tag, text): (u8, Vec<u8>) = match message {
+            Message::Ready(fd) => {
+                listener = fd.as_ref().map(|fd| [fd.as_raw_fd()]);
+                (b'r', Vec::new())
+            }
+            Message::Go => (b'g', Vec::new()),
+            Message::Failed(text) => (b'f', text.clone().into_bytes()),
+            Message::ListenerTaken => (b'l', Vec::new()),
+            Message::Capabilities(text) => (b'c', text.clone().into_bytes()),
+            Message::Exec(errno) => (b'x', (*errno as i32).to_ne_bytes().into()),
             Message::Closed => return Ok(()),
-        };
-        let fds: Vec<RawFd> = match message {
-            Message::Build(fds) => fds.iter().map(AsRawFd::as_raw_fd).collect(),
-            Message::Ready(listener) => listener.iter().map(AsRawFd::as_raw_fd).collect(),
-            _ => Vec::new(),
         };
         let text = &text[..text.len().min(LONGEST - 1)];
         let tag = [tag];
         let content = [IoSlice::new(&tag), IoSlice::new(text)];
-        let rights = (!fds.is_empty()).then(|| ControlMessage::ScmRights(&fds));
+        let rights = listener.as_ref().map(|fds| ControlMessage::ScmRights(fds));
         let socket = self.socket.as_raw_fd();
         let flags = MsgFlags::MSG_NOSIGNAL;
         sendmsg::<()>(socket, &content, rights.as_slice(), flags, None)
@@ -82,15 +77,15 @@ impl End {
     /// Waits for a message.
     pub(super) fn receive(&self) -> Result<Message, SysError> {
         let mut buffer = [0; LONGEST];
-        let mut space = cmsg_space!([RawFd; 2]);
+        let mut space = cmsg_space!([std::os::fd::RawFd; 1]);
         let mut content = [IoSliceMut::new(&mut buffer)];
         let socket = self.socket.as_raw_fd();
-        let (length, mut fds) = loop {
+        let (length, listener) = loop {
             let flags = MsgFlags::MSG_CMSG_CLOEXEC;
             match recvmsg::<()>(socket, &mut content, Some(&mut space), flags) {
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(SysError::new("recvmsg() between parent and child", errno)),
-                Ok(received) => break (received.bytes, descriptors(received.cmsgs())),
+                Ok(received) => break (received.bytes, listener(received.cmsgs())),
             }
         };
         let Some((tag, text)) = buffer[..length].split_first() else {
@@ -98,11 +93,7 @@ impl End {
         };
         let words = || String::from_utf8_lossy(text).into_owned();
         Ok(match tag {
-            b'b' => match <[OwnedFd; 2]>::try_from(fds) {
-                Ok(fds) => Message::Build(fds),
-                Err(_) => Message::Failed("the launcher's descriptors did not arrive".into()),
-            },
-            b'r' => Message::Ready(fds.pop()),
+            b'r' => Message::Ready(listener),
             b'g' => Message::Go,
             b'l' => Message::ListenerTaken,
             b'c' => Message::Capabilities(words()),
@@ -116,11 +107,11 @@ impl End {
     }
 }
 
-/// The descriptors that came along.
-fn descriptors(messages: nix::Result<CmsgIterator<'_>>) -> Vec<OwnedFd> {
-    let rights = messages.into_iter().flatten().filter_map(|message| match message {
+/// The descriptor that came along.
+fn listener(messages: nix::Result<nix::sys::socket::CmsgIterator<'_>>) -> Option<OwnedFd> {
+    let fds = messages.ok()?.find_map(|message| match message {
         ControlMessageOwned::ScmRights(fds) => Some(fds),
         _ => None,
-    });
-    rights.flatten().map(take).collect()
+    })?;
+    fds.first().map(|fd| crate::sys::process::take(*fd))
 }

@@ -89,25 +89,6 @@ pub struct Limits {
     pub core: Option<u64>,
 }
 
-impl Limits {
-    /// All of them, in the order in which they are declared.
-    pub fn values(&self) -> [Option<u64>; 6] {
-        [self.processes, self.open_files, self.memory, self.file_size, self.cpu_seconds, self.core]
-    }
-
-    /// All of them, to be changed, in the same order.
-    pub fn values_mut(&mut self) -> [&mut Option<u64>; 6] {
-        [
-            &mut self.processes,
-            &mut self.open_files,
-            &mut self.memory,
-            &mut self.file_size,
-            &mut self.cpu_seconds,
-            &mut self.core,
-        ]
-    }
-}
-
 /// Exceptions to the table of system calls, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct SyscallRules {

@@ -6,8 +6,6 @@ pub mod file;
 pub mod process;
 pub mod seccomp;
 
-use std::os::fd::{AsRawFd, BorrowedFd};
-
 pub use error::{SysError, with_causes};
 pub use nix::errno::Errno;
 
@@ -25,13 +23,4 @@ pub fn landlock_abi() -> u32 {
     // SAFETY: with this flag the kernel reads no memory.
     let result = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, null, 0_usize, VERSION) };
     u32::try_from(result).unwrap_or(0)
-}
-
-/// Restricts the calling thread, which must have `no_new_privs`, by a ruleset
-/// (`landlock_restrict_self(2)`, Linux 5.13).
-pub fn landlock_restrict_self(ruleset: BorrowedFd<'_>) -> Result<(), SysError> {
-    let flags: libc::c_uint = 0;
-    // SAFETY: no memory is read.
-    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), flags) };
-    check(result).map(drop).map_err(|errno| SysError::new("landlock_restrict_self()", errno))
 }
