@@ -11,8 +11,15 @@ use super::{SysError, check};
 
 /// `fork(2)`. The caller must have one thread, so that the child may allocate.
 pub fn fork_single_threaded() -> Result<ForkResult, SysError> {
-    let threads = std::fs::read_dir("/proc/self/task").map(|entries| entries.count());
-    if threads.is_ok_and(|count| count != 1) {
+    const PATIENCE: u32 = 1000;
+    // A thread that was joined may be listed for a moment longer.
+    let is_alone = (0..PATIENCE).any(|attempt| {
+        if attempt > 0 {
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+        std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
+    });
+    if !is_alone {
         return Err(SysError::new("fork() with more than one thread", Errno::EBUSY));
     }
     // SAFETY: there is one thread, so no lock is held by another.
