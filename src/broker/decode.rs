@@ -84,14 +84,13 @@ pub(super) struct Calls {
 impl Calls {
     /// Those of this architecture.
     pub(super) fn native() -> Calls {
-        let numbers: HashMap<&str, u32> = Arch::NATIVE.numbers().iter().copied().collect();
         let brokered = rows().filter_map(|row| match row.treatment {
             Treatment::Broker(roles, _) => Some((row.name, roles)),
             _ => None,
         });
         let numbered = brokered.filter_map(|(name, roles)| {
-            let number = numbers.get(name)?;
-            Some((i32::try_from(*number).ok()?, (name, roles)))
+            let number = Arch::NATIVE.number(name)?;
+            Some((i32::try_from(number).ok()?, (name, roles)))
         });
         Calls { by_number: numbered.collect() }
     }

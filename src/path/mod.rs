@@ -131,13 +131,12 @@ fn unreachable_process(errno: Errno) -> Errno {
     }
 }
 
-fn start_dir(thread: Pid, dir: RawFd, path: &Path) -> Result<OwnedFd, Errno> {
-    if path.is_absolute() {
-        return open_path(AT_FDCWD, Path::new("/"), OFlag::O_DIRECTORY, ResolveFlag::empty());
-    }
+/// Where a relative path starts; none for an absolute one, which needs nothing.
+fn start_dir(thread: Pid, dir: RawFd, path: &Path) -> Result<Option<OwnedFd>, Errno> {
     match dir {
-        AT_FDCWD_RAW => current_dir(thread),
-        dir => descriptor(thread, dir, true),
+        _ if path.is_absolute() => Ok(None),
+        AT_FDCWD_RAW => current_dir(thread).map(Some),
+        dir => descriptor(thread, dir, true).map(Some),
     }
 }
 
@@ -150,7 +149,8 @@ fn by_path(thread: Pid, dir: RawFd, path: &CStr, follow: bool) -> Result<OwnedFd
     let flags = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
     // `/proc/self` means the broker here, so whatever ends in procfs or goes
     // through one of its magic links is walked by hand.
-    match open_path(start.as_fd(), path, flags, ResolveFlag::RESOLVE_NO_MAGICLINKS) {
+    let from = start.as_ref().map_or(AT_FDCWD, OwnedFd::as_fd);
+    match open_path(from, path, flags, ResolveFlag::RESOLVE_NO_MAGICLINKS) {
         Ok(fd) if !is_in_proc(fd.as_fd())? => Ok(fd),
         Ok(_) | Err(Errno::ELOOP) => walk::walk(thread, start, path, follow),
         Err(errno) => {

@@ -18,8 +18,12 @@ use crate::sys::Errno;
 const MOST_LINKS: usize = 40;
 
 /// Resolves a path as `thread` would.
-pub(super) fn walk(thread: Pid, start: OwnedFd, path: &Path, follow: bool) -> Result<OwnedFd, Errno> {
-    let mut walk = Walk { thread, at: start, rest: VecDeque::new(), must_be_dir: false, links: 0 };
+pub(super) fn walk(thread: Pid, start: Option<OwnedFd>, path: &Path, follow: bool) -> Result<OwnedFd, Errno> {
+    let at = match start {
+        Some(start) => start,
+        None => root()?,
+    };
+    let mut walk = Walk { thread, at, rest: VecDeque::new(), must_be_dir: false, links: 0 };
     walk.push_front(path.as_os_str());
     while let Some(name) = walk.rest.pop_front() {
         walk.enter(&name, follow)?;
@@ -78,7 +82,7 @@ impl Walk {
 
     fn go_to(&mut self, target: &OsStr) -> Result<(), Errno> {
         if target.as_bytes().starts_with(b"/") {
-            self.at = open_path(AT_FDCWD, Path::new("/"), OFlag::O_DIRECTORY, ResolveFlag::empty())?;
+            self.at = root()?;
         }
         self.push_front(target);
         Ok(())
@@ -118,6 +122,10 @@ impl Walk {
         let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
         group.and_then(|text| text.trim().parse().ok()).map(Pid::from_raw).ok_or(Errno::EACCES)
     }
+}
+
+fn root() -> Result<OwnedFd, Errno> {
+    open_path(AT_FDCWD, Path::new("/"), OFlag::O_DIRECTORY, ResolveFlag::empty())
 }
 
 fn format(fd: BorrowedFd<'_>) -> Result<SFlag, Errno> {

@@ -48,7 +48,7 @@ enum Names {
 }
 
 /// After so many single questions a directory is listed.
-const SINGLE_QUESTIONS: usize = 3;
+const SINGLE_QUESTIONS: usize = 9;
 
 impl<'a> Remembered<'a> {
     /// Remembers what these facts say.

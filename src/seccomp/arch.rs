@@ -32,7 +32,14 @@ impl Arch {
         }
     }
 
-    /// Names and numbers of its system calls, sorted by number.
+    /// The number of a system call, where this architecture has it.
+    pub fn number(self, name: &str) -> Option<u32> {
+        let numbers = self.numbers();
+        let found = numbers.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+        Some(numbers[found].1)
+    }
+
+    /// Names and numbers of its system calls, sorted by name.
     pub fn numbers(self) -> &'static [(&'static str, u32)] {
         match self {
             Arch::X86_64 => numbers::x86_64::NUMBERS,

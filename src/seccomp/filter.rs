@@ -7,7 +7,7 @@
 //! when it is installed. All are chained into one filter: where a program would
 //! let a call run, it goes on to the next instead.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use libc::{BPF_ABS, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 use seccompiler::{
@@ -126,12 +126,11 @@ pub fn verdict(row: &Row, config: &Config<'_>) -> Verdict {
 /// Compiles the filter.
 pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
     check_names(config.syscalls)?;
-    let by_name: HashMap<&str, u32> = config.arch.numbers().iter().copied().collect();
-    let mut decided: BTreeMap<u32, Decision> = BTreeMap::new();
+    let mut decided: Vec<(u32, Decision)> = Vec::with_capacity(config.arch.numbers().len());
     let mut failing: BTreeMap<i32, Rules> = BTreeMap::new();
     let mut notified = Rules::new();
     for row in rows() {
-        let Some(number) = by_name.get(row.name).copied() else { continue };
+        let Some(number) = config.arch.number(row.name) else { continue };
         let decision = match verdict(&row, config) {
             Verdict::Run => Decision::Run,
             Verdict::Fail(errno) => Decision::Fail(errno),
@@ -147,8 +146,9 @@ pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
                 Decision::GoOn
             }
         };
-        decided.insert(number, decision);
+        decided.push((number, decision));
     }
+    decided.sort_unstable_by_key(|(number, _)| *number);
     let notifies = !notified.is_empty();
     let mut chain = dispatch(config.arch, &decided);
     for (errno, rules) in failing {
@@ -238,7 +238,7 @@ enum Decision {
 
 /// Loads the number and decides by it: `ENOSYS` for other architectures, x32,
 /// and numbers that have no row.
-fn dispatch(arch: Arch, decided: &BTreeMap<u32, Decision>) -> Vec<Instruction> {
+fn dispatch(arch: Arch, decided: &[(u32, Decision)]) -> Vec<Instruction> {
     let load = |offset| statement(BPF_LD | BPF_W | BPF_ABS, offset);
     // Offsets in struct seccomp_data: nr 0, arch 4.
     let mut program = vec![load(4), jump(BPF_JEQ, arch.audit_arch(), 1, 0), give(ABSENT), load(0)];
@@ -276,7 +276,7 @@ fn search(intervals: &[(u32, Decision)]) -> Vec<Step> {
 }
 
 /// All numbers as intervals of one decision each: where each one starts.
-fn intervals(decided: &BTreeMap<u32, Decision>) -> Vec<(u32, Decision)> {
+fn intervals(decided: &[(u32, Decision)]) -> Vec<(u32, Decision)> {
     const UNKNOWN: Decision = Decision::Fail(Errno::ENOSYS);
     let mut intervals: Vec<(u32, Decision)> = Vec::new();
     let mut add = |start: u32, decision: Decision| {
