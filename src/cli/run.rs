@@ -1,5 +1,6 @@
 //! `stockade run`: the jail itself.
 
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::args::RunArgs;
@@ -12,7 +13,8 @@ use crate::policy::plan::Plan;
 
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
-    let plan = setup::plan(&args.jail)?;
+    // Freed with the process, which ends right after the command.
+    let plan = ManuallyDrop::new(setup::plan(&args.jail)?);
     warn(&plan);
     let session = session_id();
     let directory = setup::state_dir(&plan.policy.places.home).join("sessions").join(&session);

@@ -1,7 +1,7 @@
 //! The child's steps, from `fork` to `execve`, in the only order that works:
 //! what needs a right comes before that right is given up.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -11,34 +11,34 @@ use nix::sys::resource::Resource;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, execve, getppid, getuid};
 
+use super::env;
 use super::handshake::{End, Message};
 use crate::landlock::Prepared;
-use crate::policy::Limits;
+use crate::policy::{Limits, Settings};
 use crate::seccomp::Program;
 use crate::sys::{self, Errno, SysError, process};
 
 /// Everything the child needs, made ready by the parent.
-pub(super) struct Child {
+pub(super) struct Child<'a> {
     pub(super) parent: Pid,
     pub(super) socket: End,
-    pub(super) limits: Limits,
+    pub(super) settings: &'a Settings,
     pub(super) ruleset: Prepared,
     pub(super) filter: Program,
+    /// The command as typed; the first of `argv`.
+    pub(super) command: &'a OsStr,
     pub(super) argv: Vec<CString>,
-    pub(super) environment: Vec<CString>,
-    /// Where to look for the command, in order.
-    pub(super) candidates: Vec<CString>,
 }
 
-impl Child {
+impl Child<'_> {
     /// Restricts this process and becomes the command.
     pub(super) fn run(self) -> ! {
-        let Child { parent, socket, limits, ruleset, filter, argv, environment, candidates } = self;
-        let failure = match restrict(parent, &limits, ruleset, &filter) {
+        let Child { parent, socket, settings, ruleset, filter, command, argv } = self;
+        let failure = match restrict(parent, &settings.limits, ruleset, &filter) {
             Err(failure) => failure,
-            Ok(listener) => match start(&socket, listener) {
+            Ok(listener) => match start(&socket, listener, settings, command) {
                 Err(error) => Message::Failed(error.to_string()),
-                Ok(()) => Message::Exec(execute(&candidates, &argv, &environment)),
+                Ok(image) => Message::Exec(execute(&image.candidates, &argv, &image.environment)),
             },
         };
         // If the parent is gone there is nobody to tell.
@@ -77,10 +77,28 @@ fn restrict(
     }
 }
 
-fn start(socket: &End, listener: Option<std::os::fd::OwnedFd>) -> Result<(), SysError> {
+/// What is left to know before `execve`.
+struct Image {
+    environment: Vec<CString>,
+    /// Where to look for the command, in order.
+    candidates: Vec<CString>,
+}
+
+/// Tells the parent that the jail stands, and waits for the go. Meanwhile
+/// there is time to work out the environment.
+fn start(
+    socket: &End,
+    listener: Option<std::os::fd::OwnedFd>,
+    settings: &Settings,
+    command: &OsStr,
+) -> Result<Image, SysError> {
     socket.send(&Message::Ready(listener))?;
+    let environment = env::build(&settings.env, std::env::vars_os());
+    let path = environment.get(OsStr::new("PATH")).map(OsString::as_os_str);
+    let candidates = candidates(command, path);
+    let image = Image { environment: env::for_exec(&environment), candidates };
     match socket.receive()? {
-        Message::Go => Ok(()),
+        Message::Go => Ok(image),
         _ => Err(SysError::new("waiting for the launcher", Errno::EPIPE)),
     }
 }
@@ -127,7 +145,7 @@ fn drop_capabilities() -> Result<(), String> {
 }
 
 /// Where `execvp(3)` would look for a command.
-pub(super) fn candidates(command: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
+fn candidates(command: &OsStr, path: Option<&OsStr>) -> Vec<CString> {
     const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
     let c_string = |path: &OsStr| CString::new(path.as_bytes()).ok();
     if command.is_empty() || command.as_bytes().contains(&b'/') {

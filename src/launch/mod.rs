@@ -55,11 +55,8 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
     let abi = landlock::abi();
     check_kernel(plan, abi, request.best_effort)?;
     let filter = seccomp::compile(&Config::of(plan, abi))?;
-    let environment = env::build(&plan.policy.settings.env, std::env::vars_os());
     let argv = c_strings(request.argv)?;
     let command = request.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let path = environment.get(OsStr::new("PATH")).map(OsString::as_os_str);
-    let candidates = child::candidates(command, path);
 
     // From here on there is something to clean up, which dropping it does.
     let _made = Made::new(plan)?;
@@ -70,12 +67,11 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
     let child = Child {
         parent: getpid(),
         socket: theirs,
-        limits: plan.policy.settings.limits,
+        settings: &plan.policy.settings,
         ruleset,
         filter,
+        command,
         argv,
-        environment: env::for_exec(&environment),
-        candidates,
     };
     match process::fork_single_threaded()? {
         ForkResult::Child => {

@@ -82,6 +82,10 @@ impl Survey<'_> {
         named.dedup();
         for name in &named {
             let kind = if kind == Some(Kind::Dir) { self.facts.kind(&self.path.join(name)) } else { None };
+            // Where nothing is granted, what does not exist takes nothing away.
+            if kind.is_none() && native.is_empty() {
+                continue;
+            }
             self.enter(&walk, name, kind, &mut node);
         }
         if kind == Some(Kind::Dir) {

@@ -20,7 +20,7 @@ const MARKS: (&str, &str) = ("<!-- bench -->", "<!-- /bench -->");
 pub(crate) fn run(root: &Path, rounds: usize, write: bool) -> Outcome {
     let stockade = build(root, "stockade")?;
     let probe = build(root, "xtask")?;
-    let text = measure(&stockade, &probe, rounds)?;
+    let text = measure(root, &stockade, &probe, rounds)?;
     print!("{text}");
     if !write {
         return Ok(());
@@ -59,9 +59,10 @@ fn build(root: &Path, package: &str) -> Result<PathBuf, String> {
 }
 
 /// Measures everything in a git workspace of its own, with a home of its own.
-fn measure(stockade: &Path, probe: &Path, rounds: usize) -> Result<String, String> {
+fn measure(root: &Path, stockade: &Path, probe: &Path, rounds: usize) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("the bench's workspace: {error}");
-    let temporary = tempfile::tempdir().map_err(failed)?;
+    // Not beneath /tmp, which no home is.
+    let temporary = tempfile::tempdir_in(root.join("target")).map_err(failed)?;
     let home = temporary.path().join("home");
     let workspace = temporary.path().join("workspace");
     let scratch = workspace.join("scratch");
@@ -108,13 +109,20 @@ impl Surroundings<'_> {
     }
 }
 
+/// bubblewrap with about what a stockade jail promises: no signals and no
+/// shared memory across its border, a hidden home, a `.git` that cannot change.
+const BWRAP_ALIKE: &str = "bwrap --unshare-pid --unshare-ipc --die-with-parent --ro-bind / / --dev /dev \
+                           --proc /proc --tmpfs /tmp --tmpfs $HOME --bind $PWD $PWD \
+                           --ro-bind $PWD/.git $PWD/.git true";
+
 /// What is compared.
-fn contenders(stockade: &Path) -> [Contender; 6] {
+fn contenders(stockade: &Path) -> [Contender; 7] {
     [
         Contender::new("true", "/bin/true"),
         Contender::new("stockade run --static --profile ci -- true", stockade),
         Contender::new("stockade run --profile ci -- true", stockade),
         Contender::new("bwrap --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp true", "bwrap"),
+        Contender::new(BWRAP_ALIKE, "bwrap"),
         Contender::new("firejail --noprofile --quiet true", "firejail"),
         Contender::new("firejail --quiet true", "firejail"),
     ]

@@ -20,7 +20,8 @@ pub(super) struct Contender {
 }
 
 impl Contender {
-    /// A command line; `program` is run in place of its first word.
+    /// A command line, which may name `$PWD` and `$HOME`; `program` is run in
+    /// place of its first word.
     pub(super) fn new(line: &str, program: impl Into<PathBuf>) -> Contender {
         let arguments = line.split_whitespace().skip(1).map(str::to_owned).collect();
         Contender { shown: line.to_owned(), program: program.into(), arguments }
@@ -29,7 +30,10 @@ impl Contender {
     /// The command, ready to run with nothing to read.
     fn command(&self, around: &Surroundings<'_>) -> Command {
         let mut command = Command::new(&self.program);
-        around.around(&mut command).args(&self.arguments).stdin(Stdio::null());
+        let (directory, home) = (around.directory.to_string_lossy(), around.home.to_string_lossy());
+        let arguments =
+            self.arguments.iter().map(|text| text.replace("$PWD", &directory).replace("$HOME", &home));
+        around.around(&mut command).args(arguments).stdin(Stdio::null());
         command
     }
 
