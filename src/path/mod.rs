@@ -11,9 +11,10 @@ use std::ffi::{CStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
-use nix::sys::stat::fstat;
+use nix::sys::stat::{fstat, lstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::Pid;
 
@@ -115,8 +116,14 @@ fn descriptor(thread: Pid, fd: RawFd, path_only_too: bool) -> Result<OwnedFd, Er
     Ok(pinned)
 }
 
-/// Whether a descriptor was opened with `O_PATH` (`/proc/PID/fdinfo`, `proc(5)`).
+/// Whether a descriptor was opened with `O_PATH`. Its link in `/proc/PID/fd`
+/// has no permission then, for it is open for neither reading nor writing;
+/// whether that is all, `/proc/PID/fdinfo` tells (`proc(5)`).
 fn is_path_only(thread: Pid, fd: RawFd) -> Result<bool, Errno> {
+    let link = lstat(Path::new(&format!("/proc/{thread}/fd/{fd}"))).map_err(|_| Errno::EBADF)?;
+    if link.st_mode & 0o700 != 0 {
+        return Ok(false);
+    }
     let text = std::fs::read_to_string(format!("/proc/{thread}/fdinfo/{fd}")).map_err(|_| Errno::EBADF)?;
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
     let flags = flags.and_then(|octal| i32::from_str_radix(octal.trim(), 8).ok()).ok_or(Errno::EBADF)?;
@@ -164,9 +171,18 @@ fn is_in_proc(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(fstatfs(fd)?.filesystem_type() == PROC_SUPER_MAGIC)
 }
 
+/// `/proc/self/fd`, held open to be looked up but once.
+static OWN_DESCRIPTORS: LazyLock<Result<OwnedFd, Errno>> = LazyLock::new(|| {
+    open_path(AT_FDCWD, Path::new("/proc/self/fd"), OFlag::O_DIRECTORY, ResolveFlag::empty())
+});
+
 /// The kernel's own name for an open file.
 fn link_of(fd: BorrowedFd<'_>) -> Result<OsString, Errno> {
-    readlinkat(AT_FDCWD, Path::new(&format!("/proc/self/fd/{}", fd.as_raw_fd())))
+    let name = fd.as_raw_fd().to_string();
+    match &*OWN_DESCRIPTORS {
+        Ok(dir) => readlinkat(dir, Path::new(&name)),
+        Err(errno) => Err(*errno),
+    }
 }
 
 fn name_of(fd: BorrowedFd<'_>) -> Result<Name, Errno> {
@@ -182,7 +198,7 @@ fn name_of(fd: BorrowedFd<'_>) -> Result<Name, Errno> {
         return Ok(path_name(&link));
     };
     // Either a removed name, or a name that ends like one.
-    let (held, named) = (fstat(fd)?, nix::sys::stat::lstat(Path::new(std::ffi::OsStr::from_bytes(&link))));
+    let (held, named) = (fstat(fd)?, lstat(Path::new(std::ffi::OsStr::from_bytes(&link))));
     if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)) {
         return Ok(path_name(&link));
     }

@@ -43,6 +43,7 @@ pub fn expand_pattern(pattern: &str, places: &Places) -> Result<OsString, VarErr
         }
         Some(_) => return Err(VarError::OtherHome),
         None if pattern.is_empty() => return Err(VarError::Empty),
+        None if pattern == "." => escape(&places.workspace),
         None => {
             let expanded = expand(pattern, places)?;
             if expanded.as_bytes().starts_with(b"/") {
