@@ -4,12 +4,11 @@
 use std::fs;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, raise};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
-use crate::sys::{SysError, process};
+use crate::sys::SysError;
+use crate::sys::process::{self, ChildEvent};
 
 /// Signals about reading and writing in the background: the command gets them
 /// itself, and this process goes by what it does.
@@ -43,25 +42,20 @@ pub(super) fn leave_signals_to(command: Pid) -> Result<(), SysError> {
 /// Waits for the command to end and gives its status as a shell would.
 pub(super) fn wait(command: Pid) -> Result<u8, SysError> {
     loop {
-        match waitpid(None, Some(WaitPidFlag::WUNTRACED)) {
-            Ok(WaitStatus::Exited(pid, status)) if pid == command => {
-                process::stop_passing_on();
-                return Ok(u8::try_from(status & 0xff).unwrap_or(u8::MAX));
+        let changed = process::wait_for_child(true).map_err(|errno| SysError::new("waitpid(-1)", errno))?;
+        // Others are orphans of the jail.
+        let Some((_, event)) = changed.filter(|(pid, _)| *pid == command) else { continue };
+        let status = match event {
+            ChildEvent::Stopped => {
+                stop_with(command);
+                continue;
             }
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == command => {
-                process::stop_passing_on();
-                return Ok(of_signal(signal));
-            }
-            Ok(WaitStatus::Stopped(pid, _)) if pid == command => stop_with(command),
-            // Orphans of the jail.
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(SysError::new("waitpid(-1)", errno)),
-        }
+            ChildEvent::Exited(status) => status,
+            ChildEvent::Killed(signal) => 128 + signal,
+        };
+        process::stop_passing_on();
+        return Ok(u8::try_from(status).unwrap_or(u8::MAX));
     }
-}
-
-fn of_signal(signal: Signal) -> u8 {
-    u8::try_from(128 + signal as i32).unwrap_or(u8::MAX)
 }
 
 /// The command stopped: this process stops too, so that the shell notices, and
@@ -76,16 +70,16 @@ fn stop_with(command: Pid) {
 /// which is a subreaper, so there is an end to it.
 pub(super) fn kill_the_rest() {
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Err(Errno::ECHILD) => return,
-            Ok(WaitStatus::StillAlive) => {
+        match process::wait_for_child(false) {
+            Err(_) => return,
+            Ok(Some(_)) => {}
+            Ok(None) => {
                 for child in children() {
                     // ESRCH: it was reaped meanwhile.
                     let _ = kill(child, Signal::SIGKILL);
                 }
                 std::thread::sleep(Duration::from_micros(100));
             }
-            _ => {}
         }
     }
 }

@@ -117,3 +117,37 @@ pub fn interrupt_with(signal: Signal) -> Result<(), Errno> {
     // SAFETY: the handler does nothing.
     unsafe { sigaction(signal, &action) }.map(drop)
 }
+
+/// What happened to a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChildEvent {
+    /// It ended by itself, with this status.
+    Exited(i32),
+    /// This signal ended it; real-time signals among them, for which `nix` has no name.
+    Killed(i32),
+    /// It stopped.
+    Stopped,
+}
+
+/// Waits for any child (`waitpid(2)`, `WUNTRACED`). None where none has
+/// changed and `wait` is false. `ECHILD`: there are no children.
+pub fn wait_for_child(wait: bool) -> Result<Option<(Pid, ChildEvent)>, Errno> {
+    let mut status = 0;
+    let flags = if wait { libc::WUNTRACED } else { libc::WNOHANG };
+    loop {
+        // SAFETY: the kernel writes the status.
+        let pid = match check(unsafe { libc::waitpid(-1, &raw mut status, flags) }.into()) {
+            Err(Errno::EINTR) => continue,
+            other => other?,
+        };
+        let pid = Pid::from_raw(i32::try_from(pid).map_err(|_| Errno::EINVAL)?);
+        let event = if libc::WIFEXITED(status) {
+            ChildEvent::Exited(libc::WEXITSTATUS(status))
+        } else if libc::WIFSIGNALED(status) {
+            ChildEvent::Killed(libc::WTERMSIG(status))
+        } else {
+            ChildEvent::Stopped
+        };
+        return Ok((pid.as_raw() > 0).then_some((pid, event)));
+    }
+}

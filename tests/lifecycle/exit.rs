@@ -31,6 +31,9 @@ fn the_status_is_the_commands_own() {
         jail.sh("kill -TERM $$").expect(128 + 15);
         jail.sh("kill -KILL $$").expect(128 + 9);
         jail.sh("kill -SEGV $$").expect(128 + 11);
+        // a real-time signal, which ends the command, or an orphan of it
+        jail.sh("kill -40 $$").expect(128 + 40);
+        jail.sh("(sh -c 'sleep 0.1; kill -40 $$' &); sleep 0.4; exit 5").expect(5);
     });
 }
 
