@@ -1,5 +1,6 @@
 //! Which rule holds for a path.
 
+use crate::policy::Access;
 use std::path::Path;
 
 use super::tree::Tree;
@@ -243,4 +244,17 @@ fn what_cannot_be_expanded_is_an_error() {
 #[test]
 fn effects_are_ordered_by_strictness() {
     assert!(Effect::Allow < Effect::Keep && Effect::Keep < Effect::Ask && Effect::Ask < Effect::Deny);
+}
+
+#[test]
+fn own_things_are_free_where_creating_is() {
+    for (rule, own) in [
+        ("scratch", "scratch"),
+        ("tracked", "{read: allow, execute: allow, create: keep, modify: allow, remove: allow}"),
+        ("read", "read"),
+        ("hidden", "hidden"),
+    ] {
+        let access = Access::by_name(rule).expect("a known name");
+        assert_eq!(access.of_own_things().to_string(), own, "{rule}");
+    }
 }
