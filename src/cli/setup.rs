@@ -106,9 +106,10 @@ pub(super) fn config_dir(home: &Path) -> PathBuf {
 
 /// XDG base directories count only when absolute (XDG Base Directory Specification).
 fn xdg(variable: &str, home: &Path, fallback: &str) -> PathBuf {
-    let base = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let path = base.unwrap_or_else(|| home.join(fallback)).join("stockade");
-    real_as_far_as_it_exists(&path)
+    match std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute()) {
+        Some(base) => real_as_far_as_it_exists(&base.join("stockade")),
+        None => real_beneath(home, &format!("{fallback}/stockade")),
+    }
 }
 
 /// The user's home directory, real.
@@ -164,6 +165,25 @@ fn allow_rule(text: &OsStr, current: &Path) -> Result<Rule, CliError> {
     Ok(Rule::for_path(access, &real, "named on the command line", "command line"))
 }
 
+/// A path beneath a directory that is real already, with the same result as
+/// [`real_as_far_as_it_exists`] and fewer questions.
+fn real_beneath(real: &Path, rest: &str) -> PathBuf {
+    let mut path = real.to_path_buf();
+    let mut exists = true;
+    for name in Path::new(rest) {
+        path.push(name);
+        if exists {
+            match path.symlink_metadata() {
+                Ok(metadata) if metadata.is_symlink() => {
+                    return real_as_far_as_it_exists(&real.join(rest));
+                }
+                found => exists = found.is_ok(),
+            }
+        }
+    }
+    path
+}
+
 /// The real path of the longest part that exists, and the rest as written.
 pub(super) fn real_as_far_as_it_exists(path: &Path) -> PathBuf {
     let mut missing: Vec<OsString> = Vec::new();
@@ -179,5 +199,23 @@ pub(super) fn real_as_far_as_it_exists(path: &Path) -> PathBuf {
             }
             _ => return path.to_path_buf(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beneath_a_real_directory_links_are_followed_and_the_rest_stays() -> std::io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let real = dir.path().canonicalize()?;
+        std::fs::create_dir_all(real.join("a/b"))?;
+        std::os::unix::fs::symlink("a", real.join("link"))?;
+        for rest in ["a/b", "a/b/c", "a/b/c/d", "link/b/c", "link", "none/x"] {
+            assert_eq!(real_beneath(&real, rest), real_as_far_as_it_exists(&real.join(rest)), "{rest}");
+        }
+        assert_eq!(real_beneath(&real, "link/b/c"), real.join("a/b/c"));
+        Ok(())
     }
 }
