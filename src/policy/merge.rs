@@ -1,6 +1,7 @@
 //! `extends`, layers, and symbolic links: from profiles to one [`Policy`].
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use super::facts::{Facts, Kind};
@@ -175,18 +176,10 @@ enum Resolved {
 impl Links<'_> {
     fn real(&self, path: &Path, layer: &Layer) -> Resolved {
         let mut real = PathBuf::from("/");
-        let mut rest: Vec<Component<'_>> = path.components().rev().collect();
-        let mut targets: Vec<PathBuf> = Vec::new();
-        let mut pending: Vec<std::ffi::OsString> = Vec::new();
-        loop {
-            let name = match pending.pop() {
-                Some(name) => name,
-                None => match rest.pop() {
-                    Some(Component::Normal(name)) => name.to_os_string(),
-                    Some(_) => continue,
-                    None => break,
-                },
-            };
+        // Names still to go, the next one last.
+        let mut rest = names_backwards(path);
+        let mut links = 0;
+        while let Some(name) = rest.pop() {
             if name == ".." {
                 real.pop();
                 continue;
@@ -194,35 +187,24 @@ impl Links<'_> {
             real.push(&name);
             match self.facts.kind(&real) {
                 // Nothing exists beneath what does not exist: the rest stays as written.
-                None => {
-                    real.extend(pending.iter().rev());
-                    real.extend(rest.iter().rev());
-                    break;
-                }
+                None => real.extend(rest.drain(..).rev()),
                 Some(Kind::Dir | Kind::File) => {}
                 Some(Kind::Symlink) => {
-                    let Some(target) = self.facts.read_link(&real).filter(|_| targets.len() < MOST_LINKS)
-                    else {
+                    let target = self.facts.read_link(&real).filter(|_| links < MOST_LINKS);
+                    let Some(target) = target.filter(|_| !self.replaceable(&real, layer)) else {
                         return Resolved::Refused(real);
                     };
-                    if self.replaceable(&real, layer) {
-                        return Resolved::Refused(real);
-                    }
                     if target.is_absolute() {
                         real = "/".into();
                     } else {
                         real.pop();
                     }
-                    pending.extend(target.components().rev().filter_map(|component| match component {
-                        Component::Normal(name) => Some(name.to_os_string()),
-                        Component::ParentDir => Some("..".into()),
-                        _ => None,
-                    }));
-                    targets.push(target);
+                    rest.extend(names_backwards(&target));
+                    links += 1;
                 }
             }
         }
-        if targets.is_empty() { Resolved::Same } else { Resolved::Real(real) }
+        if links == 0 { Resolved::Same } else { Resolved::Real(real) }
     }
 
     /// Whether somebody in the jail may put another link in this one's place,
@@ -234,6 +216,16 @@ impl Links<'_> {
         let access = layer.access(link);
         layer.kind == LayerKind::User && access.create.min(access.modify).min(access.remove) < Effect::Deny
     }
+}
+
+/// The names of a path, `..` among them, the last one first.
+fn names_backwards(path: &Path) -> Vec<OsString> {
+    let names = path.components().rev().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_os_string()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    names.collect()
 }
 
 fn settings(

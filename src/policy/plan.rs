@@ -175,8 +175,7 @@ pub struct Plan {
 /// Compiles a policy.
 pub fn compile(policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
     let make_dirs = make_dirs(&policy, facts);
-    let made = make_dirs.iter().cloned().chain([policy.places.tmpdir.clone()]).collect();
-    let facts = WithMade { facts, made };
+    let facts = WithMade::new(facts, &policy, &make_dirs);
     let split::Grants { grants, splits, notes } = split::grants(&policy, &facts);
     let notes = policy.notes.iter().cloned().chain(notes).collect();
     Plan { mode, policy: Arc::new(policy), grants, splits, make_dirs, notes }
@@ -216,6 +215,13 @@ struct WithMade<'a> {
     made: BTreeSet<PathBuf>,
 }
 
+impl<'a> WithMade<'a> {
+    fn new(facts: &'a dyn Facts, policy: &Policy, make_dirs: &[PathBuf]) -> WithMade<'a> {
+        let made = make_dirs.iter().cloned().chain([policy.places.tmpdir.clone()]).collect();
+        WithMade { facts, made }
+    }
+}
+
 impl Facts for WithMade<'_> {
     fn kind(&self, path: &Path) -> Option<Kind> {
         if self.made.contains(path) { Some(Kind::Dir) } else { self.facts.kind(path) }
@@ -246,8 +252,7 @@ impl Facts for WithMade<'_> {
 
 /// Every rule with its enforcer, in the policy's order.
 pub fn enforcement(plan: &Plan, facts: &dyn Facts) -> Vec<Enforcement> {
-    let made = plan.make_dirs.iter().cloned().chain([plan.policy.places.tmpdir.clone()]).collect();
-    let facts = WithMade { facts, made };
+    let facts = WithMade::new(facts, &plan.policy, &plan.make_dirs);
     let mut all = Vec::new();
     for (layer, rules) in plan.policy.layers.iter().map(|layer| &layer.rules).enumerate() {
         for (index, rule) in rules.iter().enumerate() {

@@ -304,11 +304,10 @@ fn check(profile: &Profile, text: &str) -> Result<(), ProfileError> {
     for rule in &profile.rules {
         rule.paths.iter().try_for_each(|pattern| check_pattern(pattern, &rule.origin))?;
     }
-    let nowhere = super::Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into() };
     let origin = Origin { line: key_line(text, "env"), ..profile.origin.clone() };
     for (name, value) in &profile.settings.env.set {
         let bad = |reason| ProfileError::Env { origin: origin.clone(), name: name.clone(), reason };
-        vars::expand_value(value, &nowhere).map_err(bad)?;
+        vars::check_value(value).map_err(bad)?;
     }
     Ok(())
 }
@@ -316,7 +315,7 @@ fn check(profile: &Profile, text: &str) -> Result<(), ProfileError> {
 fn check_pattern(pattern: &str, origin: &Origin) -> Result<(), ProfileError> {
     let bad =
         |reason: String| ProfileError::Pattern { origin: origin.clone(), pattern: pattern.into(), reason };
-    vars::check(pattern).map_err(|error| bad(error.to_string()))?;
+    vars::check_pattern(pattern).map_err(|error| bad(error.to_string()))?;
     pattern::check_globs(pattern).map_err(|error| bad(error.to_string()))
 }
 

@@ -1,6 +1,6 @@
 //! Rules in layers, and the decision about a path.
 
-use std::path::{Component as PathComponent, Path};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::pattern::Pattern;
@@ -95,13 +95,7 @@ impl Policy {
     }
 
     fn walk(&self, path: &Path) -> Walk<'_> {
-        let mut walk = self.start();
-        for component in path.components() {
-            if let PathComponent::Normal(name) = component {
-                walk.enter(name);
-            }
-        }
-        walk
+        Walk::to(&self.layers, path)
     }
 }
 
@@ -123,12 +117,6 @@ impl Layer {
 
     /// What this layer alone says about a path.
     pub(super) fn access(&self, path: &Path) -> Access {
-        let mut walk = LayerWalk::start(self);
-        for component in path.components() {
-            if let PathComponent::Normal(name) = component {
-                walk.enter(name);
-            }
-        }
-        walk.access()
+        LayerWalk::to(self, path).access()
     }
 }

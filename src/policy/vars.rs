@@ -27,9 +27,17 @@ pub enum VarError {
 }
 
 /// Checks that a pattern can be expanded, wherever the jail will stand.
-pub fn check(pattern: &str) -> Result<(), VarError> {
-    let nowhere = Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into() };
-    expand_pattern(pattern, &nowhere).map(drop)
+pub fn check_pattern(pattern: &str) -> Result<(), VarError> {
+    expand_pattern(pattern, &nowhere()).map(drop)
+}
+
+/// Checks that a value can be expanded, wherever the jail will stand.
+pub fn check_value(value: &str) -> Result<(), VarError> {
+    expand_value(value, &nowhere()).map(drop)
+}
+
+fn nowhere() -> Places {
+    Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into() }
 }
 
 /// A pattern as written → an absolute pattern. A relative one starts at the workspace.

@@ -1,6 +1,7 @@
 //! A position in the file tree, as the rules see it.
 
 use std::ffi::OsStr;
+use std::path::{Component, Path};
 
 use super::rules::{Force, Layer};
 use super::trie::{Node, NodeId};
@@ -18,9 +19,9 @@ impl<'a> Walk<'a> {
         Walk { layers: layers.iter().map(LayerWalk::start).collect() }
     }
 
-    /// Goes down to an entry of this directory.
-    pub(super) fn enter(&mut self, name: &OsStr) {
-        self.layers.iter_mut().for_each(|layer| layer.enter(name));
+    /// A walk that stands at a path.
+    pub(super) fn to(layers: &'a [Layer], path: &Path) -> Walk<'a> {
+        Walk { layers: layers.iter().map(|layer| LayerWalk::to(layer, path)).collect() }
     }
 
     /// The walk that stands at an entry of this directory.
@@ -81,8 +82,7 @@ pub(super) struct LayerWalk<'a> {
 }
 
 impl<'a> LayerWalk<'a> {
-    /// A walk of one layer that stands at the root directory.
-    pub(super) fn start(layer: &'a Layer) -> LayerWalk<'a> {
+    fn start(layer: &'a Layer) -> LayerWalk<'a> {
         let active = Vec::with_capacity(4);
         let mut walk = LayerWalk { layer, active, depth: 0, last: None, named: None, floor: None };
         walk.arrive(0);
@@ -93,9 +93,12 @@ impl<'a> LayerWalk<'a> {
         self.active.iter().map(|node| self.layer.trie().node(*node))
     }
 
-    /// Goes down to an entry of this directory.
-    pub(super) fn enter(&mut self, name: &OsStr) {
-        *self = self.at(name);
+    /// A walk of one layer that stands at a path.
+    pub(super) fn to(layer: &'a Layer, path: &Path) -> LayerWalk<'a> {
+        path.components().fold(LayerWalk::start(layer), |walk, component| match component {
+            Component::Normal(name) => walk.at(name),
+            _ => walk,
+        })
     }
 
     fn at(&self, name: &OsStr) -> LayerWalk<'a> {
