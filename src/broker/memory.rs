@@ -17,19 +17,18 @@ const PAGE: u64 = 4096;
 /// Exactly `size` bytes.
 pub(super) fn bytes(caller: Pid, address: u64, size: usize) -> Result<Vec<u8>, Errno> {
     let mut buffer = vec![0; size];
-    match read_memory(caller, address, &mut buffer).map_err(fault)? {
-        read if read == size => Ok(buffer),
-        _ => Err(Errno::EFAULT),
-    }
+    fill(caller, address, &mut buffer).map(|()| buffer)
 }
 
 /// A few bytes as an array.
 pub(super) fn array<const SIZE: usize>(caller: Pid, address: u64) -> Result<[u8; SIZE], Errno> {
     let mut buffer = [0; SIZE];
-    match read_memory(caller, address, &mut buffer).map_err(fault)? {
-        read if read == SIZE => Ok(buffer),
-        _ => Err(Errno::EFAULT),
-    }
+    fill(caller, address, &mut buffer).map(|()| buffer)
+}
+
+fn fill(caller: Pid, address: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+    let read = read_memory(caller, address, buffer).map_err(fault)?;
+    if read == buffer.len() { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
 /// A string that ends within `most` bytes, its NUL included; `too_long` where

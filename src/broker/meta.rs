@@ -26,7 +26,7 @@ pub(super) fn perform(
         Ok(pinned) => pinned,
         Err(errno) => {
             if errno == Errno::EACCES {
-                undecided(request, log);
+                log.record(&event(request, format!("{:?}", request.subject), Verdict::Undecided, None));
             }
             return Err(errno);
         }
@@ -54,27 +54,14 @@ fn allowed(request: &Request, pinned: &Pinned, policy: &Policy, log: &Log) -> bo
         return true;
     }
     let rule = decision.rule.map(|id| policy.rule(id));
-    let event = Event {
-        pid: request.caller.as_raw(),
-        command: command(request.caller),
-        call: request.call,
-        path: printable(path),
-        verdict: Verdict::Refused,
-        rule: rule.map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin)),
-    };
-    log.record(&event);
+    let rule = rule.map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin));
+    log.record(&event(request, printable(path), Verdict::Refused, rule));
     false
 }
 
-fn undecided(request: &Request, log: &Log) {
-    log.record(&Event {
-        pid: request.caller.as_raw(),
-        command: command(request.caller),
-        call: request.call,
-        path: format!("{:?}", request.subject),
-        verdict: Verdict::Undecided,
-        rule: None,
-    });
+fn event(request: &Request, path: String, verdict: Verdict, rule: Option<String>) -> Event {
+    let Request { caller, call, .. } = *request;
+    Event { pid: caller.as_raw(), command: command(caller), call, path, verdict, rule }
 }
 
 /// What the caller calls itself; empty where it is gone.
