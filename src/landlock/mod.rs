@@ -10,7 +10,7 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::policy::plan::{Grant, Plan};
@@ -118,10 +118,7 @@ fn open(grant: &Grant) -> Result<Option<OwnedFd>, LandlockError> {
 }
 
 fn open_path(path: &Path, flags: OFlag) -> Result<OwnedFd, SysError> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    openat2(AT_FDCWD, path, how).map_err(|errno| {
+    sys::file::open_path(AT_FDCWD, path, flags, ResolveFlag::RESOLVE_NO_SYMLINKS).map_err(|errno| {
         let call = format!("openat2(AT_FDCWD, {path:?}, {{O_PATH, RESOLVE_NO_SYMLINKS}})");
         SysError::new(call, errno)
     })

@@ -13,12 +13,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2, readlinkat};
+use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, readlinkat};
 use nix::sys::stat::{fstat, lstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::Pid;
 
 use crate::sys::Errno;
+use crate::sys::file::open_path;
 
 /// What a call is about, as its caller named it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,12 +85,6 @@ pub fn pin(thread: Pid, target: Target<'_>) -> Result<Pinned, Errno> {
 }
 
 const AT_FDCWD_RAW: RawFd = libc::AT_FDCWD;
-
-/// Opens without gaining any access to the content.
-fn open_path(dir: BorrowedFd<'_>, path: &Path, flags: OFlag, resolve: ResolveFlag) -> Result<OwnedFd, Errno> {
-    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags).resolve(resolve);
-    openat2(dir, path, how)
-}
 
 /// Opens a magic link of the thread's own directory in `/proc`.
 fn open_magic(thread: Pid, name: &str) -> Result<OwnedFd, Errno> {

@@ -11,8 +11,9 @@ use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, readlinkat};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::Pid;
 
-use super::{is_in_proc, link_of, open_path};
+use super::{is_in_proc, link_of};
 use crate::sys::Errno;
+use crate::sys::file::open_path;
 
 /// As the kernel (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;

@@ -1,13 +1,15 @@
-//! Metadata calls on pinned descriptors.
+//! Pinning files, and metadata calls on pinned descriptors.
 //!
 //! Where a call's `AT_EMPTY_PATH` form takes `O_PATH` descriptors it is used;
 //! else the file is named by `/proc/self/fd/N`, which the kernel resolves to
 //! just that file, also where it is a symbolic link.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 use super::check;
 
@@ -20,6 +22,18 @@ const EMPTY: &CStr = c"";
 
 /// A time to set: given, now, or left as it is (`utimensat(2)`).
 pub type TimeSpec = libc::timespec;
+
+/// Opens without gaining any access to the content (`O_PATH`; `openat2(2)`,
+/// Linux 5.6).
+pub fn open_path(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlag,
+    resolve: ResolveFlag,
+) -> Result<OwnedFd, Errno> {
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags).resolve(resolve);
+    openat2(dir, path, how)
+}
 
 /// Where a descriptor's file can be named again.
 fn proc_name(fd: BorrowedFd<'_>) -> CString {
