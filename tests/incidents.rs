@@ -8,18 +8,49 @@ use crate::support::fixture::{git, write};
 use crate::support::tree::assert_same;
 use crate::support::{Jail, Outsider, Tree, each_mode, skip};
 
-/// Runs a script in profile `standard`, in each mode: home, workspace and
-/// everything outside must be the same to the byte afterwards.
+/// Runs a script in profile `standard`, in each mode: home and everything
+/// outside must be the same to the byte afterwards, and so must everything that
+/// was in the workspace. New things may have come there.
 #[track_caller]
 fn nothing_lost(prepare: impl Fn(&Jail), script: &str) {
     each_mode("standard", |jail| {
         prepare(jail);
-        let before = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work)];
-        let text = script.replace("OUTSIDE", &jail.outside.display().to_string());
-        jail.run(&["bash", "-c", &format!("{text}\nexit 0")]).expect(0);
-        let after = [jail.home_tree(), Tree::exact(&jail.outside), Tree::exact(&jail.work)];
+        let before = [jail.home_tree(), Tree::exact(&jail.outside)];
+        let work = Tree::exact(&jail.work);
+        run(jail, script);
+        let after = [jail.home_tree(), Tree::exact(&jail.outside)];
         before.iter().zip(&after).for_each(|(b, a)| assert_same(b, a));
+        let now = Tree::exact(&jail.work).of_old(&work);
+        assert_same(&work.without_dir_times(), &now);
     });
+}
+
+/// Runs a script in profile `standard`: with a broker it may change what is in
+/// the workspace, which is kept for undo, but no name may go, and nothing may
+/// change in `.git` or outside. In static mode nothing changes at all.
+#[track_caller]
+fn kept(script: &str) {
+    each_mode("standard", |jail| {
+        let look = || {
+            let git = [".git", "nested/.git"].map(|name| Tree::exact(&jail.work.join(name)));
+            (git, jail.home_tree(), Tree::exact(&jail.outside))
+        };
+        let (before, work) = (look(), Tree::exact(&jail.work));
+        run(jail, script);
+        let (after, now) = (look(), Tree::exact(&jail.work).of_old(&work));
+        before.0.iter().zip(&after.0).for_each(|(b, a)| assert_same(b, a));
+        assert_same(&before.1, &after.1);
+        assert_same(&before.2, &after.2);
+        assert_eq!(work.names(), now.names());
+        if jail.is_static() {
+            assert_same(&work.without_dir_times(), &now);
+        }
+    });
+}
+
+fn run(jail: &Jail, script: &str) {
+    let text = script.replace("OUTSIDE", &jail.outside.display().to_string());
+    jail.run(&["bash", "-c", &format!("{text}\nexit 0")]).expect(0);
 }
 
 /// Runs a script in profile `ci`, in each mode: what is protected there must
@@ -32,8 +63,7 @@ fn protected_kept(script: &str) {
             (places, jail.home_tree(), Tree::exact(&jail.outside))
         };
         let before = look();
-        let text = script.replace("OUTSIDE", &jail.outside.display().to_string());
-        jail.run(&["bash", "-c", &format!("{text}\nexit 0")]).expect(0);
+        run(jail, script);
         let after = look();
         before.0.iter().zip(&after.0).for_each(|(b, a)| assert_same(b, a));
         assert_same(&before.1, &after.1);
@@ -111,21 +141,20 @@ fn incident_10_checkout_over_uncommitted_work() {
 
 #[test]
 fn incident_11_sed_in_place() {
-    nothing_lost(|_| (), "sed -i 'd' README.md; sed -i -n p src/lib.txt; perl -i -ne '' README.md");
+    kept("sed -i 'd' README.md; sed -i -n p src/lib.txt; perl -i -ne '' README.md");
 }
 
 #[test]
 fn incident_12_patch_tool_deletes_first() {
     nothing_lost(
         |_| (),
-        "rm README.md && echo new > README.md; mv src/lib.txt src/lib.txt.orig; cp README.md README.md.orig",
+        "rm README.md && echo new > README.md; mv src/lib.txt /tmp/lib.txt.orig; cp README.md README.md.orig",
     );
 }
 
 #[test]
 fn incident_13_truncation() {
-    nothing_lost(
-        |_| (),
+    kept(
         ": > README.md; truncate -s 0 README.md; dd if=/dev/null of=README.md; dd if=/dev/zero of=src/lib.txt bs=1 count=9 conv=notrunc; \
          for f in *.txt src/* tests/*; do : > $f; echo >> $f; done; tee README.md < /dev/null; cp /dev/null README.md",
     );
@@ -133,8 +162,7 @@ fn incident_13_truncation() {
 
 #[test]
 fn incident_14_modes_owners_times() {
-    nothing_lost(
-        |_| (),
+    kept(
         "chmod -R 000 .; chmod 777 ~/.ssh; chmod -R a+rwx ~; chown -R 1:1 . ~; chown $(id -u) README.md; touch -d @5 ~/victim README.md OUTSIDE/victim; \
          chmod 777 OUTSIDE/victim; touch README.md",
     );
@@ -197,10 +225,7 @@ fn incident_17_removal_by_other_languages() {
         ),
         (
             "/usr/bin/perl",
-            vec![
-                "-e",
-                "unlink glob('* .git/* src/* nested/.git/*'); rmdir 'src'; open F, '>README.md'; open F, '>.git/HEAD'",
-            ],
+            vec!["-e", "unlink glob('* .git/* src/* nested/.git/*'); rmdir 'src'; open F, '>.git/HEAD'"],
         ),
     ];
     for (program, args) in programs {
@@ -211,7 +236,10 @@ fn incident_17_removal_by_other_languages() {
         for profile in ["standard", "ci"] {
             each_mode(profile, |jail| {
                 let places = if profile == "ci" { vec![".git", "nested/.git", ".github"] } else { vec![""] };
-                let look = || places.iter().map(|p| Tree::exact(&jail.work.join(p))).collect::<Vec<_>>();
+                let look = || {
+                    let trees = places.iter().map(|p| Tree::exact(&jail.work.join(p)).without_dir_times());
+                    trees.collect::<Vec<_>>()
+                };
                 let before = look();
                 let all: Vec<&str> = std::iter::once(program).chain(args.iter().copied()).collect();
                 assert!(jail.run(&all).code() < 125);

@@ -1,73 +1,34 @@
-//! Mode, owner, times and attributes: decided on the pinned file, performed on it.
+//! Mode, owner, times and attributes: decided on the pinned file, performed on
+//! it, and never continued, for Landlock governs none of them.
 
 use std::os::fd::AsFd;
 
-use nix::unistd::Pid;
-
-use super::decode::{Change, Request};
-use crate::audit::{Event, Log, Verdict};
+use super::decode::{Change, Subject};
+use super::reply::{Reply, Served};
+use super::{Call, Shared};
 use crate::path::{self, Name, Pinned};
-use crate::policy::{Effect, Policy, Verb, printable};
-use crate::sys::seccomp::Outcome;
+use crate::policy::{Effect, Verb};
 use crate::sys::{Errno, file};
 
-/// Serves one call. `is_waiting` tells whether its caller still is the one
-/// that made it.
-pub(super) fn perform(
-    request: &Request,
-    policy: &Policy,
-    log: &Log,
-    is_waiting: &dyn Fn() -> bool,
-) -> Outcome {
-    if matches!(request.change, Change::Nothing) {
-        return Ok(0);
+/// Serves `chmod`, `chown`, `utime`, `setxattr` and their kin.
+pub(super) fn change(shared: &Shared, call: &Call, subject: &Subject, change: &Change) -> Served {
+    if matches!(change, Change::Nothing) {
+        return Ok(Reply::Done(0));
     }
-    let pinned = match path::pin(request.caller, request.subject.target()) {
-        Ok(pinned) => pinned,
-        Err(errno) => {
-            if errno == Errno::EACCES {
-                log.record(&event(request, format!("{:?}", request.subject), Verdict::Undecided, None));
-            }
-            return Err(errno);
-        }
-    };
-    // What was read until now was read from the caller, and not from a later
-    // process that got its number.
-    if !is_waiting() {
-        return Err(Errno::EINTR);
-    }
-    if !allowed(request, &pinned, policy, log) {
-        return Err(Errno::EACCES);
-    }
-    act(&pinned, &request.change).map(|()| 0)
-}
-
-fn allowed(request: &Request, pinned: &Pinned, policy: &Policy, log: &Log) -> bool {
+    let judge = &shared.judge;
+    let _tree = judge.hold_tree();
+    let pinned = path::pin(call.caller, subject.target())
+        .map_err(|errno| judge.undecided(call, &format!("{subject:?}"), errno))?;
+    shared.confirm(call)?;
     // Nobody but those who hold it open can reach a nameless file, and the
     // caller held or opened it under Landlock's rules.
-    let Name::Path(path) = pinned.name() else {
-        return true;
-    };
-    let decision = policy.decide(path, Verb::Modify);
-    // What must be kept or asked about is not served yet.
-    if decision.effect == Effect::Allow {
-        return true;
+    if let Name::Path(path) = pinned.name()
+        && judge.policy.decide(path, Verb::Modify).effect != Effect::Allow
+    {
+        let stat = file::stat(pinned.as_fd(), c"")?;
+        judge.check(call, path, Verb::Modify, Some(&stat))?;
     }
-    let rule = decision.rule.map(|id| policy.rule(id));
-    let rule = rule.map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin));
-    log.record(&event(request, printable(path), Verdict::Refused, rule));
-    false
-}
-
-fn event(request: &Request, path: String, verdict: Verdict, rule: Option<String>) -> Event {
-    let Request { caller, call, .. } = *request;
-    Event { pid: caller.as_raw(), command: command(caller), call, path, verdict, rule }
-}
-
-/// What the caller calls itself; empty where it is gone.
-fn command(caller: Pid) -> String {
-    let name = std::fs::read(format!("/proc/{caller}/comm")).unwrap_or_default();
-    name.trim_ascii_end().escape_ascii().to_string()
+    act(&pinned, change).map(|()| Reply::Done(0))
 }
 
 fn act(pinned: &Pinned, change: &Change) -> Result<(), Errno> {

@@ -1,18 +1,29 @@
 //! The clerk: receives the calls that seccomp hands over, decides on pinned
 //! descriptors, performs what policy allows, and answers in one place.
 //!
-//! Plain threads that block in receiving (`seccomp_unotify(2)`). Nothing is
-//! ever continued: Landlock governs none of the calls that arrive here.
+//! Plain threads that block in receiving (`seccomp_unotify(2)`). What Landlock
+//! grants and governs in full is continued; everything else is performed here
+//! or refused.
 
+mod caller;
+mod create;
 mod decode;
+mod grants;
+mod judge;
 mod memory;
 mod meta;
+mod open;
+mod own;
+mod remove;
+mod rename;
+mod reply;
+mod umask;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::thread::JoinHandleExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -23,16 +34,20 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use std::os::fd::AsFd;
 
 use crate::audit::Log;
-use crate::policy::Policy;
+use crate::path::Place;
+use crate::policy::plan::Plan;
 use crate::sys::Errno;
 use crate::sys::process::interrupt_with;
-use crate::sys::seccomp::{Listener, Notification, Outcome};
+use crate::sys::seccomp::{Listener, Notification};
+use decode::{Named, Operation};
+use judge::Judge;
+use reply::{Reply, Served};
+use umask::Umasks;
 
-/// How many threads receive. Two, so that one slow file system holds nobody up.
-const THREADS: usize = 2;
+/// How many threads receive, so that one slow file system holds nobody up.
+const THREADS: usize = 4;
 /// Wakes a thread out of a blocking receive. Nobody sends it to a process that
 /// has no urgent data to expect, and by default it does nothing.
 const WAKE: Signal = Signal::SIGURG;
@@ -44,22 +59,38 @@ pub struct Broker {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What all threads work with.
 #[derive(Debug)]
 struct Shared {
     listener: Listener,
     /// Made by the first thread that needs it, while the command starts.
     calls: LazyLock<decode::Calls>,
-    policy: Arc<Policy>,
-    log: Arc<Log>,
+    judge: Judge,
+    umasks: Umasks,
     stopping: AtomicBool,
 }
 
-/// Starts serving a listener.
-pub fn start(listener: OwnedFd, policy: Arc<Policy>, log: Arc<Log>) -> io::Result<Broker> {
+/// A call that waits.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    /// The notification.
+    id: u64,
+    /// The thread that waits.
+    caller: Pid,
+    /// The system call.
+    name: &'static str,
+}
+
+/// Starts serving a listener. `abi` is Landlock's.
+pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, log: Arc<Log>) -> io::Result<Broker> {
     interrupt_with(WAKE)?;
-    let listener = Listener::new(listener);
-    let calls = LazyLock::new(decode::Calls::native as fn() -> _);
-    let shared = Arc::new(Shared { listener, calls, policy, log, stopping: AtomicBool::new(false) });
+    let shared = Arc::new(Shared {
+        listener: Listener::new(listener),
+        calls: LazyLock::new(decode::Calls::native as fn() -> _),
+        judge: Judge::new(plan, abi, log),
+        umasks: Umasks::taken_from_this_process(),
+        stopping: AtomicBool::new(false),
+    });
     let mut broker = Broker { shared, threads: Vec::with_capacity(THREADS) };
     for _ in 0..THREADS {
         let shared = Arc::clone(&broker.shared);
@@ -86,7 +117,7 @@ impl Drop for Broker {
 }
 
 impl Shared {
-    fn serve(&self) {
+    fn serve(self: &Arc<Shared>) {
         LazyLock::force(&self.calls);
         while !self.stopping.load(Ordering::SeqCst) {
             match self.listener.receive() {
@@ -109,24 +140,64 @@ impl Shared {
         ready.is_ok() && listener[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
     }
 
-    /// The only place that replies.
-    fn answer(&self, notification: &Notification) {
-        let outcome = self.outcome(notification);
-        match self.listener.reply(notification.id, outcome) {
-            // The caller was killed meanwhile.
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(errno) => tracing::error!(%errno, "the broker cannot reply"),
+    fn answer(self: &Arc<Shared>, notification: &Notification) {
+        let id = notification.id;
+        match self.served(notification) {
+            Ok(Reply::Later(job)) => {
+                let shared = Arc::clone(self);
+                let thread = std::thread::Builder::new().name("waiting".into()).stack_size(256 << 10);
+                let spawned = thread.spawn(move || {
+                    let served = job(&shared);
+                    reply::send(&shared.listener, id, served);
+                });
+                if spawned.is_err() {
+                    reply::send(&self.listener, id, Err(Errno::EAGAIN));
+                }
+            }
+            served => reply::send(&self.listener, id, served),
         }
     }
 
-    fn outcome(&self, notification: &Notification) -> Outcome {
+    fn served(&self, notification: &Notification) -> Served {
         let caller = Pid::from_raw(notification.pid.cast_signed());
         // A caller in another PID namespace cannot be looked at.
         if caller.as_raw() <= 0 {
             return Err(Errno::EACCES);
         }
-        let is_waiting = || self.listener.is_waiting(notification.id);
-        let request = self.calls.decode(caller, &notification.data)?;
-        meta::perform(&request, &self.policy, &self.log, &is_waiting)
+        let name = self.calls.name(&notification.data)?;
+        let call = Call { id: notification.id, caller, name };
+        let operation = self.calls.decode(caller, &notification.data)?;
+        self.perform(&call, operation)
+    }
+
+    fn perform(&self, call: &Call, operation: Operation) -> Served {
+        match operation {
+            Operation::Change { subject, change } => meta::change(self, call, &subject, &change),
+            Operation::Open { at, how } => open::open(self, call, &at, how),
+            Operation::Truncate { at, length } => open::truncate(self, call, &at, length),
+            Operation::Remove { at, is_dir } => remove::remove(self, call, &at, is_dir),
+            Operation::Rename { from, to, flags } => rename::rename(self, call, &from, &to, flags),
+            Operation::Link { from, to } => create::link(self, call, &from, &to),
+            Operation::Symlink { text, at } => create::symlink(self, call, &text, &at),
+            Operation::MakeDir { at, mode } => create::make_dir(self, call, &at, mode),
+            Operation::MakeNode { at, mode, device } => create::make_node(self, call, &at, mode, device),
+            Operation::Umask => {
+                self.umasks.will_change();
+                Ok(Reply::Continue)
+            }
+        }
+    }
+
+    /// The place that a call names.
+    fn place(&self, call: &Call, at: &Named) -> Result<Place, Errno> {
+        let place = Place::find(call.caller, at.dir, &at.path)
+            .map_err(|errno| self.judge.undecided(call, &at.path.to_string_lossy(), errno))?;
+        self.confirm(call).map(|()| place)
+    }
+
+    /// Makes sure that the caller still is the thread that made the call, and
+    /// not a later one with its number: whatever was read until now was its.
+    fn confirm(&self, call: &Call) -> Result<(), Errno> {
+        if self.listener.is_waiting(call.id) { Ok(()) } else { Err(Errno::EINTR) }
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 use nix::unistd::gettid;
 
-use super::decode::{Calls, Change, Request, Subject};
+use super::decode::{Calls, Change, Operation, Subject};
 use crate::seccomp::Arch;
 use crate::sys::Errno;
 
@@ -14,6 +14,14 @@ const NOFOLLOW: u64 = libc::AT_SYMLINK_NOFOLLOW as u64;
 const EMPTY_PATH: u64 = libc::AT_EMPTY_PATH as u64;
 /// An address that nothing is mapped at.
 const NOWHERE: u64 = 8;
+
+/// A call that changes metadata.
+#[derive(Debug)]
+struct Request {
+    call: &'static str,
+    subject: Subject,
+    change: Change,
+}
 
 fn decode(call: &str, args: &[u64]) -> Result<Request, Errno> {
     let found = Arch::NATIVE.numbers().iter().find(|(name, _)| *name == call);
@@ -26,7 +34,11 @@ fn decode(call: &str, args: &[u64]) -> Result<Request, Errno> {
         instruction_pointer: 0,
         args: registers,
     };
-    Calls::native().decode(gettid(), &data)
+    let calls = Calls::native();
+    match calls.decode(gettid(), &data)? {
+        Operation::Change { subject, change } => Ok(Request { call: calls.name(&data)?, subject, change }),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn error(call: &str, args: &[u64]) -> Option<Errno> {

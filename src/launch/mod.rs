@@ -100,9 +100,8 @@ fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> 
     };
     let broker: Option<Broker> = match listener {
         Some(listener) => {
-            let policy = Arc::clone(&request.plan.policy);
             let log = Arc::clone(&request.log);
-            Some(broker::start(listener, policy, log).map_err(LaunchError::Broker)?)
+            Some(broker::start(listener, request.plan, landlock::abi(), log).map_err(LaunchError::Broker)?)
         }
         None => None,
     };

@@ -5,9 +5,10 @@
 //! Whatever is renamed or relinked afterwards, decision and act concern that
 //! one file.
 
+mod place;
 mod walk;
 
-use std::ffi::{CStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, readlinkat};
 use nix::sys::stat::{fstat, lstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::Pid;
+
+pub use place::{Last, Place};
 
 use crate::sys::Errno;
 use crate::sys::file::open_path;
@@ -44,6 +47,7 @@ pub enum Target<'a> {
 pub struct Pinned {
     fd: OwnedFd,
     name: Name,
+    through: Option<RawFd>,
 }
 
 /// Where a pinned file is.
@@ -61,6 +65,12 @@ impl Pinned {
     pub fn name(&self) -> &Name {
         &self.name
     }
+
+    /// The caller's own descriptor, where the path ended in its link in
+    /// `/proc/self/fd`, so that the caller has this very file open already.
+    pub fn through(&self) -> Option<RawFd> {
+        self.through
+    }
 }
 
 impl AsFd for Pinned {
@@ -74,14 +84,37 @@ impl AsFd for Pinned {
 /// Errors are those that the kernel would give the caller. The caller of this
 /// function must make sure afterwards that `thread` still is who it was.
 pub fn pin(thread: Pid, target: Target<'_>) -> Result<Pinned, Errno> {
-    let fd = match target {
-        Target::Fd(fd) => descriptor(thread, fd, false)?,
-        Target::AnyFd(AT_FDCWD_RAW) => current_dir(thread)?,
-        Target::AnyFd(fd) => descriptor(thread, fd, true)?,
-        Target::Path { dir, path, follow } => by_path(thread, dir, path, follow)?,
+    let (fd, through) = match target {
+        Target::Fd(fd) => (descriptor(thread, fd, false)?, None),
+        Target::AnyFd(AT_FDCWD_RAW) => (current_dir(thread)?, None),
+        Target::AnyFd(fd) => (descriptor(thread, fd, true)?, None),
+        Target::Path { dir, path, follow } => {
+            let path = as_path(path)?;
+            by_path(thread, start_dir(thread, dir, path)?, path, follow)?
+        }
     };
     let name = name_of(fd.as_fd())?;
-    Ok(Pinned { fd, name })
+    Ok(Pinned { fd, name, through })
+}
+
+/// Pins what a path leads to under the restrictions of `openat2(2)`.
+pub fn pin_restricted(
+    thread: Pid,
+    dir: RawFd,
+    path: &CStr,
+    follow: bool,
+    resolve: ResolveFlag,
+) -> Result<Pinned, Errno> {
+    let path = as_path(path)?;
+    let start = restricted_start(thread, dir, path, resolve)?;
+    let fd = by_path_restricted(start.as_ref(), path, follow, resolve)?;
+    let name = name_of(fd.as_fd())?;
+    Ok(Pinned { fd, name, through: None })
+}
+
+/// A path as the caller wrote it, which must not be empty.
+fn as_path(path: &CStr) -> Result<&Path, Errno> {
+    if path.is_empty() { Err(Errno::ENOENT) } else { Ok(Path::new(OsStr::from_bytes(path.to_bytes()))) }
 }
 
 const AT_FDCWD_RAW: RawFd = libc::AT_FDCWD;
@@ -142,24 +175,54 @@ fn start_dir(thread: Pid, dir: RawFd, path: &Path) -> Result<Option<OwnedFd>, Er
     }
 }
 
-fn by_path(thread: Pid, dir: RawFd, path: &CStr, follow: bool) -> Result<OwnedFd, Errno> {
-    let path = Path::new(std::ffi::OsStr::from_bytes(path.to_bytes()));
-    if path.as_os_str().is_empty() {
-        return Err(Errno::ENOENT);
-    }
-    let start = start_dir(thread, dir, path)?;
+/// Resolves a path from a pinned directory, or from the root. Beside the file,
+/// the caller's descriptor that it was reached through, if it was.
+fn by_path(
+    thread: Pid,
+    start: Option<OwnedFd>,
+    path: &Path,
+    follow: bool,
+) -> Result<(OwnedFd, Option<RawFd>), Errno> {
     let flags = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
     // `/proc/self` means the broker here, so whatever ends in procfs or goes
     // through one of its magic links is walked by hand.
     let from = start.as_ref().map_or(AT_FDCWD, OwnedFd::as_fd);
     match open_path(from, path, flags, ResolveFlag::RESOLVE_NO_MAGICLINKS) {
-        Ok(fd) if !is_in_proc(fd.as_fd())? => Ok(fd),
-        Ok(_) | Err(Errno::ELOOP) => walk::walk(thread, start, path, follow),
-        Err(errno) => {
-            // Names beneath `/proc/self` that exist for the caller alone.
-            if errno == Errno::ENOENT { walk::walk(thread, start, path, follow) } else { Err(errno) }
-        }
+        Ok(fd) if !is_in_proc(fd.as_fd())? => Ok((fd, None)),
+        // `ENOENT`: names beneath `/proc/self` may exist for the caller alone.
+        Ok(_) | Err(Errno::ELOOP | Errno::ENOENT) => walk::walk(thread, start, path, follow),
+        Err(errno) => Err(errno),
     }
+}
+
+/// Where a restricted path starts: with `RESOLVE_IN_ROOT` even an absolute one
+/// starts at the descriptor.
+fn restricted_start(
+    thread: Pid,
+    dir: RawFd,
+    path: &Path,
+    resolve: ResolveFlag,
+) -> Result<Option<OwnedFd>, Errno> {
+    let in_root = resolve.contains(ResolveFlag::RESOLVE_IN_ROOT);
+    start_dir(thread, dir, if in_root { Path::new(".") } else { path })
+}
+
+/// Resolves a restricted path. Whoever restricts has no use for the magic
+/// links of procfs, and other names there speak of the broker.
+fn by_path_restricted(
+    start: Option<&OwnedFd>,
+    path: &Path,
+    follow: bool,
+    resolve: ResolveFlag,
+) -> Result<OwnedFd, Errno> {
+    let flags = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+    let from = start.map_or(AT_FDCWD, OwnedFd::as_fd);
+    let fd = open_path(from, path, flags, resolve | ResolveFlag::RESOLVE_NO_MAGICLINKS)?;
+    if is_in_proc(fd.as_fd())? { Err(Errno::EACCES) } else { Ok(fd) }
+}
+
+fn root() -> Result<OwnedFd, Errno> {
+    open_path(AT_FDCWD, Path::new("/"), OFlag::O_DIRECTORY, ResolveFlag::empty())
 }
 
 fn is_in_proc(fd: BorrowedFd<'_>) -> Result<bool, Errno> {
@@ -193,7 +256,7 @@ fn name_of(fd: BorrowedFd<'_>) -> Result<Name, Errno> {
         return Ok(path_name(&link));
     };
     // Either a removed name, or a name that ends like one.
-    let (held, named) = (fstat(fd)?, lstat(Path::new(std::ffi::OsStr::from_bytes(&link))));
+    let (held, named) = (fstat(fd)?, lstat(Path::new(OsStr::from_bytes(&link))));
     if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino)) {
         return Ok(path_name(&link));
     }

@@ -3,28 +3,34 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag, readlinkat};
+use nix::fcntl::{OFlag, ResolveFlag, readlinkat};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::Pid;
 
-use super::{is_in_proc, link_of};
+use super::{is_in_proc, link_of, root};
 use crate::sys::Errno;
 use crate::sys::file::open_path;
 
 /// As the kernel (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
-/// Resolves a path as `thread` would.
-pub(super) fn walk(thread: Pid, start: Option<OwnedFd>, path: &Path, follow: bool) -> Result<OwnedFd, Errno> {
+/// Resolves a path as `thread` would. Beside the file, the thread's descriptor
+/// that it was reached through, where the path ended in its magic link.
+pub(super) fn walk(
+    thread: Pid,
+    start: Option<OwnedFd>,
+    path: &Path,
+    follow: bool,
+) -> Result<(OwnedFd, Option<RawFd>), Errno> {
     let at = match start {
         Some(start) => start,
         None => root()?,
     };
-    let mut walk = Walk { thread, at, rest: VecDeque::new(), must_be_dir: false, links: 0 };
+    let mut walk = Walk { thread, at, through: None, rest: VecDeque::new(), must_be_dir: false, links: 0 };
     walk.push_front(path.as_os_str());
     while let Some(name) = walk.rest.pop_front() {
         walk.enter(&name, follow)?;
@@ -32,13 +38,15 @@ pub(super) fn walk(thread: Pid, start: Option<OwnedFd>, path: &Path, follow: boo
     if walk.must_be_dir && !is_dir(walk.at.as_fd())? {
         return Err(Errno::ENOTDIR);
     }
-    Ok(walk.at)
+    Ok((walk.at, walk.through))
 }
 
 struct Walk {
     thread: Pid,
     /// Where it stands.
     at: OwnedFd,
+    /// The thread's descriptor whose link it just followed.
+    through: Option<RawFd>,
     /// Components still to go.
     rest: VecDeque<OsString>,
     /// Whether the path ends in a slash.
@@ -60,6 +68,7 @@ impl Walk {
 
     fn enter(&mut self, name: &OsStr, follow: bool) -> Result<(), Errno> {
         let is_last = self.rest.is_empty();
+        self.through = None;
         let next = self.open(name, OFlag::O_NOFOLLOW, ResolveFlag::empty())?;
         if !is_link(next.as_fd())? || (is_last && !follow && !self.must_be_dir) {
             self.at = next;
@@ -113,6 +122,8 @@ impl Walk {
             return Err(Errno::EACCES);
         }
         self.at = self.open(name, OFlag::empty(), ResolveFlag::empty())?;
+        let is_descriptor = Path::new(&at).file_name() == Some(OsStr::new("fd"));
+        self.through = name.to_str().filter(|_| is_descriptor).and_then(|number| number.parse().ok());
         Ok(())
     }
 
@@ -123,10 +134,6 @@ impl Walk {
         let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
         group.and_then(|text| text.trim().parse().ok()).map(Pid::from_raw).ok_or(Errno::EACCES)
     }
-}
-
-fn root() -> Result<OwnedFd, Errno> {
-    open_path(AT_FDCWD, Path::new("/"), OFlag::O_DIRECTORY, ResolveFlag::empty())
 }
 
 fn format(fd: BorrowedFd<'_>) -> Result<SFlag, Errno> {

@@ -35,6 +35,7 @@ pub use merge::{LayerSource, PolicyError, resolve};
 pub use pattern::Pattern;
 pub use rules::{Layer, Policy, Rule};
 pub use settings::{EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UnixSockets};
+pub use walk::Walk;
 pub use words::printable;
 
 /// Whose rules a layer holds.

@@ -165,6 +165,9 @@ pub struct Plan {
     pub grants: Vec<Grant>,
     /// Where grants had to be split.
     pub splits: Vec<Split>,
+    /// Whether opening for reading visits the broker: somewhere a new name may
+    /// be made that the policy lets be read, and Landlock does not.
+    pub mediates_reads: bool,
     /// Scratch directories that do not exist yet: made before the start and
     /// removed at the end if empty.
     pub make_dirs: Vec<PathBuf>,
@@ -178,7 +181,13 @@ pub fn compile(policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
     let facts = WithMade::new(facts, &policy, &make_dirs);
     let split::Grants { grants, splits, notes } = split::grants(&policy, &facts);
     let notes = policy.notes.iter().cloned().chain(notes).collect();
-    Plan { mode, policy: Arc::new(policy), grants, splits, make_dirs, notes }
+    let mediates_reads = mode == Mode::Brokered && splits.iter().any(|split| hides_new_names(split, &policy));
+    Plan { mode, policy: Arc::new(policy), grants, splits, mediates_reads, make_dirs, notes }
+}
+
+/// Whether what is made in a split directory can be read by nobody but the broker.
+fn hides_new_names(split: &Split, policy: &Policy) -> bool {
+    (split.lost.read || split.lost.list) && policy.access(&split.path).create < Effect::Ask
 }
 
 /// Scratch directories that a rule of the user names and that could exist: the

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::pattern::Pattern;
+use super::plan::Rights;
 use super::trie::Trie;
 use super::walk::{LayerWalk, Walk};
 use super::{Access, Decision, LayerKind, Note, Origin, Places, RuleId, Settings, Verb};
@@ -89,12 +90,21 @@ impl Policy {
         &self.layers[id.layer].rules[id.index]
     }
 
+    /// Whether a rule with a wildcard could take something away from what may
+    /// be changed beneath a directory, also from what does not exist yet.
+    pub fn guards_below(&self, dir: &Path) -> bool {
+        let mut guards = false;
+        self.walk(dir).each_wildcard_below(&mut |access| guards |= !Rights::native(access).change);
+        guards
+    }
+
     /// A walk that stands at the root directory.
     pub(super) fn start(&self) -> Walk<'_> {
         Walk::start(&self.layers)
     }
 
-    fn walk(&self, path: &Path) -> Walk<'_> {
+    /// A walk that stands at a path, which must be absolute and real.
+    pub fn walk(&self, path: &Path) -> Walk<'_> {
         Walk::to(&self.layers, path)
     }
 }

@@ -8,8 +8,8 @@ use super::trie::{Node, NodeId};
 use super::{Access, Decision, Effect, RuleId, Verb};
 
 /// A walk down the tree through all layers at once.
-#[derive(Clone)]
-pub(super) struct Walk<'a> {
+#[derive(Debug, Clone)]
+pub struct Walk<'a> {
     layers: Vec<LayerWalk<'a>>,
 }
 
@@ -25,19 +25,19 @@ impl<'a> Walk<'a> {
     }
 
     /// The walk that stands at an entry of this directory.
-    pub(super) fn at(&self, name: &OsStr) -> Walk<'a> {
+    pub fn at(&self, name: &OsStr) -> Walk<'a> {
         Walk { layers: self.layers.iter().map(|layer| layer.at(name)).collect() }
     }
 
     /// The access here: the strictest of all layers.
-    pub(super) fn access(&self) -> Access {
+    pub fn access(&self) -> Access {
         let accesses = self.layers.iter().map(LayerWalk::access);
         // No layer at all must not mean that everything is allowed.
         accesses.reduce(Access::strictest).unwrap_or(Access::HIDDEN)
     }
 
     /// The decision here, by the strictest layer; of equals the first that has a rule.
-    pub(super) fn decide(&self, verb: Verb) -> Decision {
+    pub fn decide(&self, verb: Verb) -> Decision {
         let mut decision: Option<Decision> = None;
         for (layer, walk) in self.layers.iter().enumerate() {
             let (effect, rule) = walk.decide(verb);
@@ -58,6 +58,13 @@ impl<'a> Walk<'a> {
         nodes.flat_map(Node::names)
     }
 
+    /// Whether any rule could treat something beneath otherwise than what is here.
+    pub fn has_rules_below(&self) -> bool {
+        let mut has = self.named_below().next().is_some();
+        self.each_wildcard_below(&mut |_| has = true);
+        has
+    }
+
     /// Visits the accesses that rules could give to entries of this directory,
     /// or to what is beneath them, by a wildcard in their pattern.
     pub(super) fn each_wildcard_below(&self, visit: &mut dyn FnMut(Access)) {
@@ -66,7 +73,7 @@ impl<'a> Walk<'a> {
 }
 
 /// A walk through one layer.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct LayerWalk<'a> {
     layer: &'a Layer,
     /// Nodes of the trie that the path so far leads to.

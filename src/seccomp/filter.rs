@@ -16,8 +16,8 @@ use seccompiler::{
 };
 
 use super::arch::Arch;
-use super::inspect::{Case, Condition, Test, cases};
-use super::table::{Row, Treatment, rows};
+use super::inspect::{Case, Condition, Test, cases, opens_for_change};
+use super::table::{Inspection, Role, Row, Treatment, rows};
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Network, SyscallRules, UnixSockets};
 use crate::sys::Errno;
@@ -58,6 +58,8 @@ pub struct Config<'a> {
     pub network: Network,
     /// Unix sockets.
     pub unix_sockets: UnixSockets,
+    /// Whether opening for reading visits the broker too.
+    pub mediates_reads: bool,
     /// Exceptions by name.
     pub syscalls: &'a SyscallRules,
 }
@@ -72,6 +74,7 @@ impl<'a> Config<'a> {
             abi,
             network: settings.network,
             unix_sockets: settings.unix_sockets,
+            mediates_reads: plan.mediates_reads,
             syscalls: &settings.syscalls,
         }
     }
@@ -88,6 +91,8 @@ pub enum Verdict {
     FailIf(Vec<Case>),
     /// The broker gets it.
     Notify,
+    /// The broker gets it where all conditions of one of these sets hold, else it runs.
+    NotifyIf(Vec<Vec<Condition>>),
 }
 
 /// A jail's filter.
@@ -115,11 +120,22 @@ pub fn verdict(row: &Row, config: &Config<'_>) -> Verdict {
             Mode::Brokered => Verdict::Notify,
             Mode::Static => Verdict::Fail(errno),
         },
-        Treatment::Inspect(inspection) => match cases(inspection, config) {
-            none if none.is_empty() => Verdict::Run,
-            always if always.iter().any(|case| case.conditions.is_empty()) => Verdict::Fail(always[0].errno),
-            cases => Verdict::FailIf(cases),
+        Treatment::Mediate(roles, _) if config.mode == Mode::Brokered => match Role::open_flags(roles) {
+            Some(flags) if !config.mediates_reads => Verdict::NotifyIf(opens_for_change(flags)),
+            _ => Verdict::Notify,
         },
+        Treatment::Mediate(_, None) => Verdict::Run,
+        Treatment::Mediate(_, Some(inspection)) | Treatment::Inspect(inspection) => {
+            inspected(inspection, config)
+        }
+    }
+}
+
+fn inspected(inspection: Inspection, config: &Config<'_>) -> Verdict {
+    match cases(inspection, config) {
+        none if none.is_empty() => Verdict::Run,
+        always if always.iter().any(|case| case.conditions.is_empty()) => Verdict::Fail(always[0].errno),
+        cases => Verdict::FailIf(cases),
     }
 }
 
@@ -137,8 +153,13 @@ pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
             Verdict::FailIf(cases) => {
                 for case in cases {
                     let rules = failing.entry(case.errno as i32).or_default();
-                    rules.entry(number.into()).or_default().push(rule(&case)?);
+                    rules.entry(number.into()).or_default().push(rule(&case.conditions)?);
                 }
+                Decision::GoOn
+            }
+            Verdict::NotifyIf(sets) => {
+                let rules = sets.iter().map(|conditions| rule(conditions)).collect::<Result<_, _>>()?;
+                notified.insert(number.into(), rules);
                 Decision::GoOn
             }
             Verdict::Notify => {
@@ -180,7 +201,7 @@ pub fn check_names(syscalls: &SyscallRules) -> Result<(), FilterError> {
     Ok(())
 }
 
-fn rule(case: &Case) -> Result<SeccompRule, BackendError> {
+fn rule(conditions: &[Condition]) -> Result<SeccompRule, BackendError> {
     let condition = |Condition { argument, test }: &Condition| {
         let (operator, value) = match *test {
             Test::Is(value) => (SeccompCmpOp::Eq, value),
@@ -189,7 +210,7 @@ fn rule(case: &Case) -> Result<SeccompRule, BackendError> {
         };
         SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, operator, value.into())
     };
-    SeccompRule::new(case.conditions.iter().map(condition).collect::<Result<_, _>>()?)
+    SeccompRule::new(conditions.iter().map(condition).collect::<Result<_, _>>()?)
 }
 
 /// A seccompiler program, changed in three returns: where it would let a call

@@ -38,6 +38,14 @@ pub struct Case {
     pub errno: Errno,
 }
 
+/// When a call of `open`'s family is more than opening for reading, and the
+/// broker has to see it: it writes, creates, truncates, or makes a nameless file.
+pub fn opens_for_change(flags: u8) -> Vec<Vec<Condition>> {
+    const NAMELESS: u32 = libc::O_TMPFILE.cast_unsigned() & !libc::O_DIRECTORY.cast_unsigned();
+    let bits = [libc::O_WRONLY, libc::O_RDWR, libc::O_CREAT, libc::O_TRUNC].map(i32::cast_unsigned);
+    bits.into_iter().chain([NAMELESS]).map(|bit| vec![masked(flags, bit, bit)]).collect()
+}
+
 fn is(argument: u8, value: u32) -> Condition {
     Condition { argument, test: Test::Is(value) }
 }
@@ -65,7 +73,7 @@ pub fn cases(inspection: Inspection, config: &Config<'_>) -> Vec<Case> {
         Inspection::OnlyItselfAs(one_process) => {
             vec![case(Errno::EPERM, [is_not(0, one_process)]), case(Errno::EPERM, [is_not(1, 0)])]
         }
-        Inspection::OpenFlags(argument) if config.abi < TRUNCATE => {
+        Inspection::OpenTruncation(argument) if config.abi < TRUNCATE => {
             let truncating = libc::O_TRUNC.cast_unsigned();
             let mask = truncating | libc::O_ACCMODE.cast_unsigned();
             // For reading, and for neither reading nor writing (3), which asks
@@ -73,7 +81,7 @@ pub fn cases(inspection: Inspection, config: &Config<'_>) -> Vec<Case> {
             [truncating, mask].map(|flags| case(Errno::EACCES, [masked(argument, mask, flags)])).into()
         }
         Inspection::Truncation(errno) if config.abi < TRUNCATE => vec![case(errno, [])],
-        Inspection::OpenFlags(_) | Inspection::Truncation(_) => Vec::new(),
+        Inspection::OpenTruncation(_) | Inspection::Truncation(_) => Vec::new(),
     }
 }
 

@@ -9,7 +9,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sys::stat::Mode;
+use nix::unistd::linkat;
 
 use super::check;
 
@@ -19,6 +21,9 @@ const SYS_FCHMODAT2: libc::c_long = 452;
 const SYS_FILE_SETATTR: libc::c_long = 469;
 
 const EMPTY: &CStr = c"";
+/// What is opened for another process is not passed on to children of this
+/// one, and gives it no terminal.
+const NOBODYS: OFlag = OFlag::O_CLOEXEC.union(OFlag::O_NOCTTY);
 
 /// A time to set: given, now, or left as it is (`utimensat(2)`).
 pub type TimeSpec = libc::timespec;
@@ -33,6 +38,82 @@ pub fn open_path(
 ) -> Result<OwnedFd, Errno> {
     let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC | flags).resolve(resolve);
     openat2(dir, path, how)
+}
+
+/// What a file is, as far as the broker must know (`statx(2)`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The device it is on.
+    pub device: (u32, u32),
+    /// Its inode number.
+    pub inode: u64,
+    /// Type and permissions, as in `st_mode`.
+    pub mode: u32,
+    /// How many names it has.
+    pub links: u32,
+    /// Who owns it.
+    pub owner: u32,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The mount that it was reached through.
+    pub mount: u64,
+    /// When it was made, in seconds and nanoseconds, where the file system says so.
+    pub born: Option<(i64, u32)>,
+}
+
+impl Stat {
+    /// Whether its type is this one (`S_IFDIR` and so on).
+    pub fn is(&self, format: u32) -> bool {
+        self.mode & libc::S_IFMT == format
+    }
+}
+
+/// Asks about a name in a directory, which is not followed; about the
+/// directory's own descriptor where the name is empty.
+pub fn stat(dir: BorrowedFd<'_>, name: &CStr) -> Result<Stat, Errno> {
+    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH | libc::AT_NO_AUTOMOUNT;
+    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME | libc::STATX_MNT_ID;
+    // SAFETY: all zeroes is a valid statx.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    // SAFETY: the name is a C string; the kernel fills the struct.
+    let result = unsafe { libc::statx(dir.as_raw_fd(), name.as_ptr(), flags, mask, &raw mut found) };
+    check(result.into())?;
+    let has_born = found.stx_mask & libc::STATX_BTIME != 0;
+    Ok(Stat {
+        device: (found.stx_dev_major, found.stx_dev_minor),
+        inode: found.stx_ino,
+        mode: found.stx_mode.into(),
+        links: found.stx_nlink,
+        owner: found.stx_uid,
+        size: found.stx_size,
+        mount: found.stx_mnt_id,
+        born: has_born.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec)),
+    })
+}
+
+/// Opens the pinned file itself for other access. What `flags` say about
+/// names is left out.
+pub fn reopen(fd: BorrowedFd<'_>, flags: OFlag) -> Result<OwnedFd, Errno> {
+    let flags = flags - (OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW);
+    open(proc_name(fd).as_c_str(), flags | NOBODYS, Mode::empty())
+}
+
+/// Opens a name in a pinned directory, as a rule to make it (`O_CREAT|O_EXCL`,
+/// `O_TMPFILE`).
+pub fn create(dir: BorrowedFd<'_>, name: &CStr, flags: OFlag, mode: u32) -> Result<OwnedFd, Errno> {
+    openat(dir, name, flags | NOBODYS, Mode::from_bits_truncate(mode))
+}
+
+/// Whether a directory has an ACL for what is made in it (`acl(5)`).
+pub fn has_default_acl(dir: BorrowedFd<'_>) -> bool {
+    let (path, name) = (proc_name(dir), c"system.posix_acl_default");
+    // SAFETY: both are C strings, and nothing is written for a size of 0.
+    unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) > 0 }
+}
+
+/// Gives the pinned file another name, whatever it is.
+pub fn link(fd: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    linkat(AT_FDCWD, proc_name(fd).as_c_str(), dir, name, AtFlags::AT_SYMLINK_FOLLOW)
 }
 
 /// Where a descriptor's file can be named again.

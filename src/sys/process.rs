@@ -61,6 +61,15 @@ pub fn read_memory(pid: Pid, address: u64, buffer: &mut [u8]) -> Result<usize, E
     nix::sys::uio::process_vm_readv(pid, &mut [std::io::IoSliceMut::new(buffer)], &[remote])
 }
 
+/// Bytes that a process may make a file long (`RLIMIT_FSIZE`, `prlimit(2)`);
+/// none where there is no limit or it cannot be asked for.
+pub fn file_size_limit(pid: Pid) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: nothing is set, and the kernel fills the struct.
+    let result = unsafe { libc::prlimit(pid.as_raw(), libc::RLIMIT_FSIZE, std::ptr::null(), &raw mut limit) };
+    (result == 0 && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// Sets a resource limit to `value`, never above what the hard limit allows.
 pub fn set_limit(resource: nix::sys::resource::Resource, value: u64) -> Result<(), Errno> {
     let (_, hard) = nix::sys::resource::getrlimit(resource)?;

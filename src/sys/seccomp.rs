@@ -76,11 +76,41 @@ impl Listener {
             Ok(value) => (value, 0),
             Err(errno) => (0, -(errno as i32)),
         };
-        let mut response = libc::seccomp_notif_resp { id, val, error, flags: 0 };
+        self.send(libc::seccomp_notif_resp { id, val, error, flags: 0 })
+    }
+
+    /// Lets a call run as if it had not been received, under all other rules.
+    pub fn proceed(&self, id: u64) -> Result<(), Errno> {
+        let flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
+        self.send(libc::seccomp_notif_resp { id, val: 0, error: 0, flags })
+    }
+
+    /// Ends a call for a signal that waits for its thread: the kernel restarts
+    /// it afterwards or says `EINTR`, as the signal's handler wants
+    /// (`-ERESTARTSYS`, which never reaches the thread).
+    pub fn interrupt(&self, id: u64) -> Result<(), Errno> {
+        const ERESTARTSYS: i32 = 512;
+        self.send(libc::seccomp_notif_resp { id, val: 0, error: -ERESTARTSYS, flags: 0 })
+    }
+
+    fn send(&self, mut response: libc::seccomp_notif_resp) -> Result<(), Errno> {
         // SAFETY: the kernel reads the struct.
         let result =
             unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
         check(result.into()).map(drop)
+    }
+
+    /// Gives the waiting process a descriptor of the same open file, and says
+    /// its number there (`SECCOMP_IOCTL_NOTIF_ADDFD`, Linux 5.9). The call
+    /// still waits. `EMFILE`: its table is full.
+    pub fn inject(&self, id: u64, file: BorrowedFd<'_>, close_on_exec: bool) -> Result<i64, Errno> {
+        let newfd_flags = if close_on_exec { libc::O_CLOEXEC.cast_unsigned() } else { 0 };
+        let srcfd = file.as_raw_fd().cast_unsigned();
+        let mut request = libc::seccomp_notif_addfd { id, flags: 0, srcfd, newfd: 0, newfd_flags };
+        // SAFETY: the kernel reads the struct.
+        let result =
+            unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut request) };
+        check(result.into())
     }
 }
 

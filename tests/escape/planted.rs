@@ -49,8 +49,11 @@ fn a_scratch_name_that_links_to_protected_places_gives_nothing_away() {
         symlink(".git", jail.work.join("target")).expect("link");
         symlink("src", jail.work.join(".venv")).expect("link");
         let before = Tree::exact(&jail.work);
-        jail.sh("rm -rf target/hooks; echo x > target/config; chmod 777 target/HEAD; echo x > .venv/lib.txt; rm .venv/lib.txt");
+        jail.sh("rm -rf target/hooks; echo x > target/config; chmod 777 target/HEAD; rm .venv/lib.txt; mv .venv/lib.txt /tmp");
         assert_same(&before, &Tree::exact(&jail.work).without(&["node_modules", ".pytest_cache"]));
+        // what the link leads to is under the rules of where it is
+        let written = jail.sh("echo x > .venv/lib.txt && cat src/lib.txt").out() == "x\n";
+        assert_eq!(written, !jail.is_static());
     });
 }
 

@@ -97,6 +97,28 @@ impl Tree {
         tree
     }
 
+    /// What was in an older snapshot, and is here still; directories without
+    /// their times, since names may have come. Equal to [`Tree::without_dir_times`]
+    /// of the older one where nothing that was there has changed.
+    #[must_use]
+    pub fn of_old(mut self, old: &Tree) -> Tree {
+        self.0.retain(|path, _| old.0.contains_key(path));
+        self.without_dir_times()
+    }
+
+    /// The tree with the times of directories left out.
+    #[must_use]
+    pub fn without_dir_times(mut self) -> Tree {
+        let is_dir = |entry: &Entry| entry.mode & libc::S_IFMT == libc::S_IFDIR;
+        self.0.values_mut().filter(|entry| is_dir(entry)).for_each(|entry| entry.identity = None);
+        self
+    }
+
+    /// The paths alone, each with its type.
+    pub fn names(&self) -> Vec<(&Path, u32)> {
+        self.0.iter().map(|(path, entry)| (path.as_path(), entry.mode & libc::S_IFMT)).collect()
+    }
+
     /// The tree without what lies at or beneath some paths.
     #[must_use]
     pub fn without(mut self, paths: &[&str]) -> Tree {

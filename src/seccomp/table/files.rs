@@ -1,9 +1,16 @@
 //! Files: content, names, descriptors.
 
-use super::Inspection::{Ioctl, OpenFlags, Truncation};
-use super::Treatment::{Absent, Allow, Inspect, Refuse};
+use super::Inspection::{Ioctl, OpenTruncation, Truncation};
+use super::Role::{
+    Device, Dir, Length, LinkFlags, LinkPath, LinkText, Mode, NewDir, NewPath, OpenFlags, OpenHow, Path,
+    RenameFlags, StructSize, Umask, UnlinkFlags,
+};
+use super::Treatment::{Absent, Allow, Inspect, Mediate, Refuse};
 use super::{Group, group};
 use crate::sys::Errno;
+
+const CONTENT: &str = "governed by Landlock, but for truncation on old kernels";
+const NAMES: &str = "names are governed by Landlock";
 
 pub(super) const GROUPS: &[Group] = &[
     group(
@@ -81,35 +88,27 @@ pub(super) const GROUPS: &[Group] = &[
             "listns",
         ],
     ),
+    group(Mediate(&[Path, OpenFlags, Mode], Some(OpenTruncation(1))), CONTENT, &["open"]),
+    group(Mediate(&[Dir, Path, OpenFlags, Mode], Some(OpenTruncation(2))), CONTENT, &["openat"]),
     group(
-        Allow,
-        "names are governed by Landlock",
-        &[
-            "creat",
-            "link",
-            "linkat",
-            "symlink",
-            "symlinkat",
-            "unlink",
-            "unlinkat",
-            "rename",
-            "renameat",
-            "renameat2",
-            "mkdir",
-            "mkdirat",
-            "rmdir",
-            "mknod",
-            "mknodat",
-        ],
-    ),
-    group(Inspect(OpenFlags(1)), "governed by Landlock, but for O_TRUNC on old kernels", &["open"]),
-    group(Inspect(OpenFlags(2)), "governed by Landlock, but for O_TRUNC on old kernels", &["openat"]),
-    group(
-        Inspect(Truncation(Errno::ENOSYS)),
-        "governed by Landlock, but for O_TRUNC on old kernels, and the flags lie in memory",
+        Mediate(&[Dir, Path, OpenHow, StructSize], Some(Truncation(Errno::ENOSYS))),
+        "governed by Landlock, but for O_TRUNC on old kernels; the flags lie in memory",
         &["openat2"],
     ),
-    group(Inspect(Truncation(Errno::EACCES)), "governed by Landlock, but not on old kernels", &["truncate"]),
+    group(Mediate(&[Path, Mode], None), CONTENT, &["creat"]),
+    group(Mediate(&[Path, Length], Some(Truncation(Errno::EACCES))), CONTENT, &["truncate"]),
+    group(Mediate(&[LinkPath], None), NAMES, &["unlink", "rmdir"]),
+    group(Mediate(&[Dir, LinkPath, UnlinkFlags], None), NAMES, &["unlinkat"]),
+    group(Mediate(&[LinkPath, NewPath], None), NAMES, &["rename", "link"]),
+    group(Mediate(&[Dir, LinkPath, NewDir, NewPath], None), NAMES, &["renameat"]),
+    group(Mediate(&[Dir, LinkPath, NewDir, NewPath, RenameFlags], None), NAMES, &["renameat2"]),
+    group(Mediate(&[Dir, LinkPath, NewDir, NewPath, LinkFlags], None), NAMES, &["linkat"]),
+    group(Mediate(&[LinkText, NewPath], None), NAMES, &["symlink"]),
+    group(Mediate(&[LinkText, NewDir, NewPath], None), NAMES, &["symlinkat"]),
+    group(Mediate(&[LinkPath, Mode], None), NAMES, &["mkdir"]),
+    group(Mediate(&[Dir, LinkPath, Mode], None), NAMES, &["mkdirat"]),
+    group(Mediate(&[LinkPath, Mode, Device], None), NAMES, &["mknod"]),
+    group(Mediate(&[Dir, LinkPath, Mode, Device], None), NAMES, &["mknodat"]),
     group(
         Inspect(Ioctl),
         "devices are governed by Landlock, the terminal and file attributes by the filter",
@@ -154,5 +153,5 @@ pub(super) const GROUPS: &[Group] = &[
     ),
     group(Refuse(Errno::EPERM), "opens files past every path that a rule could name", &["open_by_handle_at"]),
     group(Refuse(Errno::EPERM), "watches whole file systems", &["fanotify_init", "fanotify_mark"]),
-    group(Allow, "sets the caller's own mask", &["umask"]),
+    group(Mediate(&[Umask], None), "sets the caller's own mask, which the broker must know", &["umask"]),
 ];

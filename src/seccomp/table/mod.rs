@@ -24,6 +24,10 @@ pub enum Treatment {
     Inspect(Inspection),
     /// Performed by the broker or refused; `Errno` in static mode.
     Broker(&'static [Role], Errno),
+    /// Governed by Landlock, which can only refuse what the broker can decide:
+    /// performed by the broker, or continued where Landlock grants it anyway.
+    /// In static mode it runs, but for what the inspection says.
+    Mediate(&'static [Role], Option<Inspection>),
     /// Fails, unless a profile lets it through by name.
     OptIn(Errno),
     /// As if the kernel did not know it (`ENOSYS`), so that callers fall back.
@@ -47,7 +51,7 @@ pub enum Inspection {
     /// names; only the caller itself. The value is what "one process" is called.
     OnlyItselfAs(u32),
     /// `open` and `openat` before Landlock knows truncation: the index of the flags.
-    OpenFlags(u8),
+    OpenTruncation(u8),
     /// Runs where Landlock knows truncation, else fails with this.
     Truncation(Errno),
 }
@@ -91,6 +95,36 @@ pub enum Role {
     StructSize,
     /// `struct file_attr *`.
     FileAttr,
+    /// The directory of [`Role::NewPath`].
+    NewDir,
+    /// A second path, whose last component is not followed.
+    NewPath,
+    /// The text of a symbolic link.
+    LinkText,
+    /// Flags of `open`.
+    OpenFlags,
+    /// `struct open_how *`.
+    OpenHow,
+    /// Flags of `unlinkat`.
+    UnlinkFlags,
+    /// Flags of `renameat2`.
+    RenameFlags,
+    /// Flags of `linkat`.
+    LinkFlags,
+    /// A device's number.
+    Device,
+    /// A length in bytes.
+    Length,
+    /// The caller's new umask.
+    Umask,
+}
+
+impl Role {
+    /// The place of the flags of `open` among the arguments, if they are in one.
+    pub fn open_flags(roles: &[Role]) -> Option<u8> {
+        let index = roles.iter().position(|role| *role == Role::OpenFlags)?;
+        u8::try_from(index).ok()
+    }
 }
 
 /// A system call and its treatment.

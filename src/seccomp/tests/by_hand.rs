@@ -1,7 +1,8 @@
 //! Single calls with the answers written down from the kernel's constants.
 
-use super::bpf::Answer::{self, Fail, Run};
+use super::bpf::Answer::{self, Fail, Notify, Run};
 use super::{ARCHES, answer, strict};
+use crate::policy::plan::Mode;
 use crate::policy::{Network, SyscallRules, UnixSockets};
 use crate::seccomp::Config;
 
@@ -167,10 +168,15 @@ fn only_the_caller_itself_is_changed() {
     check("ioprio_set", |_| {}, &calls);
 }
 
+const TRUNC: u64 = 0o1000;
+
+fn without_broker(config: &mut Config<'_>, abi: u32) {
+    (config.abi, config.mode) = (abi, Mode::Static);
+}
+
 #[test]
-fn truncation_is_refused_where_landlock_does_not_know_it() {
-    const TRUNC: u64 = 0o1000;
-    let old = |config: &mut Config<'_>| config.abi = 2;
+fn truncation_is_refused_where_neither_landlock_nor_a_broker_knows_it() {
+    let old = |config: &mut Config<'_>| without_broker(config, 2);
     let open = [
         ([3, 0, 0], Run),
         ([3, 0, TRUNC], Fail(EACCES)),
@@ -183,7 +189,7 @@ fn truncation_is_refused_where_landlock_does_not_know_it() {
     check("openat2", old, &[([3, 0, 0], Fail(ENOSYS))]);
     check("truncate", old, &[([3, 0, 0], Fail(EACCES))]);
     check("ftruncate", old, &[([3, 0, 0], Run)]);
-    let new = |config: &mut Config<'_>| config.abi = 3;
+    let new = |config: &mut Config<'_>| without_broker(config, 3);
     check("openat", new, &[([3, 0, TRUNC], Run)]);
     check("openat2", new, &[([3, 0, 0], Run)]);
     check("truncate", new, &[([3, 0, 0], Run)]);
@@ -193,5 +199,29 @@ fn truncation_is_refused_where_landlock_does_not_know_it() {
 /// Landlock asks for no right, but `O_TRUNC` empties it all the same.
 #[test]
 fn truncation_with_access_mode_three_is_refused_as_well() {
-    check("openat", |config| config.abi = 2, &[([3, 0, 0o1000 | 3], Fail(EACCES))]);
+    check("openat", |config| without_broker(config, 2), &[([3, 0, TRUNC | 3], Fail(EACCES))]);
+}
+
+#[test]
+fn the_broker_sees_what_opens_for_more_than_reading() {
+    // O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_TMPFILE; then O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK.
+    const CHANGES: [u64; 7] = [1, 2, 3, 0o100, TRUNC, 0o20_000_000, 0o20_200_002];
+    const READS: [u64; 5] = [0, 0o2_000_000, 0o200_000, 0o400_000, 0o4000];
+    for old in [false, true] {
+        let adjust = |config: &mut Config<'_>| config.abi = if old { 2 } else { 7 };
+        let changes = CHANGES.map(|flags| ([3, 0, flags], Notify));
+        check("openat", adjust, &changes);
+        check("openat", adjust, &READS.map(|flags| ([3, 0, flags], Run)));
+    }
+    let hidden = |config: &mut Config<'_>| config.mediates_reads = true;
+    check("openat", hidden, &READS.map(|flags| ([3, 0, flags], Notify)));
+}
+
+#[test]
+fn the_broker_sees_every_name_that_is_made_or_taken_away() {
+    let names = ["unlinkat", "renameat2", "linkat", "symlinkat", "mkdirat", "mknodat", "openat2", "truncate"];
+    for name in names {
+        check(name, |_| {}, &[([3, 0, 0], Notify)]);
+        check(name, |config| config.mode = Mode::Static, &[([3, 0, 0], Run)]);
+    }
 }

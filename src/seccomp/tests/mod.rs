@@ -23,7 +23,17 @@ fn configs(syscalls: &SyscallRules) -> Vec<Config<'_>> {
         for mode in [Mode::Brokered, Mode::Static] {
             for network in [Network::None, Network::Open] {
                 for unix_sockets in [UnixSockets::Own, UnixSockets::Open] {
-                    all.extend(ABIS.map(|abi| Config { arch, mode, abi, network, unix_sockets, syscalls }));
+                    for mediates_reads in [false, true] {
+                        all.extend(ABIS.map(|abi| Config {
+                            arch,
+                            mode,
+                            abi,
+                            network,
+                            unix_sockets,
+                            mediates_reads,
+                            syscalls,
+                        }));
+                    }
                 }
             }
         }
@@ -39,6 +49,7 @@ fn strict(arch: Arch, syscalls: &SyscallRules) -> Config<'_> {
         abi: 7,
         network: Network::None,
         unix_sockets: UnixSockets::Own,
+        mediates_reads: false,
         syscalls,
     }
 }

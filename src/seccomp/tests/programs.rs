@@ -4,7 +4,7 @@ use super::bpf::{self, Answer, Call, LONGEST};
 use super::{ask, configs, number, program};
 use crate::policy::SyscallRules;
 use crate::seccomp::filter::{Verdict, verdict};
-use crate::seccomp::inspect::{Case, Test};
+use crate::seccomp::inspect::{Condition, Test};
 use crate::seccomp::table::rows;
 use crate::sys::Errno;
 
@@ -33,7 +33,14 @@ fn every_row_is_answered_as_the_table_says() {
                 Verdict::Fail(refused) => errno(refused),
                 Verdict::Notify => Answer::Notify,
                 Verdict::FailIf(cases) => {
-                    check_cases(&cases, &|args| ask(&program, config.arch, number, args), row.name);
+                    let sets: Vec<_> =
+                        cases.into_iter().map(|case| (case.conditions, errno(case.errno))).collect();
+                    check_sets(&sets, &|args| ask(&program, config.arch, number, args), row.name);
+                    continue;
+                }
+                Verdict::NotifyIf(sets) => {
+                    let sets: Vec<_> = sets.into_iter().map(|set| (set, Answer::Notify)).collect();
+                    check_sets(&sets, &|args| ask(&program, config.arch, number, args), row.name);
                     continue;
                 }
             };
@@ -45,13 +52,16 @@ fn every_row_is_answered_as_the_table_says() {
     }
 }
 
-/// Argument vectors around every value that a case tests.
-fn check_cases(cases: &[Case], ask: &dyn Fn([u64; 6]) -> Answer, name: &str) {
-    let mut reached = vec![false; cases.len()];
+/// Conditions that must all hold, and what is answered then.
+type Set = (Vec<Condition>, Answer);
+
+/// Argument vectors around every value that a condition tests.
+fn check_sets(sets: &[Set], ask: &dyn Fn([u64; 6]) -> Answer, name: &str) {
+    let mut reached = vec![false; sets.len()];
     let mut runs = false;
-    for low in vectors(cases) {
-        let holding: Vec<usize> = (0..cases.len()).filter(|case| holds(&cases[*case], low)).collect();
-        holding.iter().for_each(|case| reached[*case] = true);
+    for low in vectors(sets) {
+        let holding: Vec<usize> = (0..sets.len()).filter(|set| holds(&sets[*set].0, low)).collect();
+        holding.iter().for_each(|set| reached[*set] = true);
         runs |= holding.is_empty();
         for high in GARBAGE {
             let args = with_high(low, high);
@@ -59,17 +69,17 @@ fn check_cases(cases: &[Case], ask: &dyn Fn([u64; 6]) -> Answer, name: &str) {
             if holding.is_empty() {
                 assert_eq!(answer, Answer::Run, "{name} {args:x?}");
             } else {
-                let expected = holding.iter().any(|case| answer == errno(cases[*case].errno));
+                let expected = holding.iter().any(|set| answer == sets[*set].1);
                 assert!(expected, "{name} {args:x?}: {answer:?}");
             }
         }
     }
-    assert!(reached.iter().all(|reached| *reached), "{name}: a case that nothing reaches");
+    assert!(reached.iter().all(|reached| *reached), "{name}: conditions that nothing meets");
     assert!(runs, "{name}: nothing runs");
 }
 
-fn holds(case: &Case, args: [u32; 6]) -> bool {
-    case.conditions.iter().all(|condition| {
+fn holds(conditions: &[Condition], args: [u32; 6]) -> bool {
+    conditions.iter().all(|condition| {
         let argument = args[usize::from(condition.argument)];
         match condition.test {
             Test::Is(value) => argument == value,
@@ -81,11 +91,10 @@ fn holds(case: &Case, args: [u32; 6]) -> bool {
 
 /// The product of interesting values for every argument that is tested; the
 /// others hold garbage.
-fn vectors(cases: &[Case]) -> Vec<[u32; 6]> {
+fn vectors(sets: &[Set]) -> Vec<[u32; 6]> {
     let mut all = vec![[0xdead_beef; 6]];
     for index in 0..6 {
-        let tests =
-            cases.iter().flat_map(|case| &case.conditions).filter(|condition| condition.argument == index);
+        let tests = sets.iter().flat_map(|(set, _)| set).filter(|condition| condition.argument == index);
         let mut values: Vec<u32> = tests
             .flat_map(|condition| match condition.test {
                 Test::Is(value) | Test::IsNot(value) => [value, value ^ 1, value.wrapping_add(0x100), !value],

@@ -1,15 +1,9 @@
-//! From the registers of a call to what it asks for, by the table's argument roles.
+//! Changes of metadata.
 
-use std::collections::HashMap;
 use std::ffi::CString;
-use std::os::fd::RawFd;
 
-use nix::unistd::Pid;
-
-use super::memory;
-use crate::path::Target;
-use crate::seccomp::Arch;
-use crate::seccomp::table::{Role, Treatment, rows};
+use super::{Arguments, Operation, Subject, descriptor, low, memory};
+use crate::seccomp::table::Role;
 use crate::sys::Errno;
 use crate::sys::file::TimeSpec;
 
@@ -19,46 +13,10 @@ const ATTR_SIZE_MAX: u64 = 65536;
 /// The first version of `struct xattr_args` and of `struct file_attr`, in bytes.
 const ATTR_ARGS_SIZE: usize = 16;
 const FILE_ATTR_SIZE: usize = 24;
-/// Structs with a size argument may not exceed a page (`copy_struct_from_user`).
-const STRUCT_MAX: usize = 4096;
-
-/// A brokered call, decoded.
-#[derive(Debug)]
-pub(super) struct Request {
-    /// The thread that waits.
-    pub(super) caller: Pid,
-    /// The call's name.
-    pub(super) call: &'static str,
-    /// What it is about.
-    pub(super) subject: Subject,
-    /// What it would change.
-    pub(super) change: Change,
-}
-
-/// What a call is about, with its path copied.
-#[derive(Debug)]
-pub(super) enum Subject {
-    /// See [`Target::Fd`].
-    Fd(RawFd),
-    /// See [`Target::AnyFd`].
-    AnyFd(RawFd),
-    /// See [`Target::Path`].
-    Path { dir: RawFd, path: CString, follow: bool },
-}
-
-impl Subject {
-    pub(super) fn target(&self) -> Target<'_> {
-        match self {
-            Subject::Fd(fd) => Target::Fd(*fd),
-            Subject::AnyFd(fd) => Target::AnyFd(*fd),
-            Subject::Path { dir, path, follow } => Target::Path { dir: *dir, path, follow: *follow },
-        }
-    }
-}
 
 /// A change of metadata.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(in crate::broker) enum Change {
     /// Permission bits.
     Mode(u32),
     /// User and group; `u32::MAX` leaves one as it is.
@@ -75,61 +33,21 @@ pub(super) enum Change {
     Nothing,
 }
 
-/// The brokered calls by number.
-#[derive(Debug)]
-pub(super) struct Calls {
-    by_number: HashMap<i32, (&'static str, &'static [Role])>,
-}
-
-impl Calls {
-    /// Those of this architecture.
-    pub(super) fn native() -> Calls {
-        let brokered = rows().filter_map(|row| match row.treatment {
-            Treatment::Broker(roles, _) => Some((row.name, roles)),
-            _ => None,
-        });
-        let numbered = brokered.filter_map(|(name, roles)| {
-            let number = Arch::NATIVE.number(name)?;
-            Some((i32::try_from(number).ok()?, (name, roles)))
-        });
-        Calls { by_number: numbered.collect() }
-    }
-
-    /// Reads everything that the call refers to.
-    pub(super) fn decode(&self, caller: Pid, data: &libc::seccomp_data) -> Result<Request, Errno> {
-        let (call, roles) = *self.by_number.get(&data.nr).ok_or(Errno::ENOSYS)?;
-        let arguments = Arguments { caller, roles, values: &data.args };
-        // The order is the kernel's, so that of several errors the same one is
-        // given: utimensat copies its times first, the others check flags first.
-        let (flags, change) = if roles.contains(&Role::TimeSpecs) {
-            let change = arguments.change()?;
-            if matches!(change, Change::Nothing) {
-                return Ok(Request { caller, call, subject: Subject::AnyFd(libc::AT_FDCWD), change });
-            }
-            (arguments.at_flags()?, change)
-        } else {
-            (arguments.at_flags()?, arguments.change()?)
-        };
-        let subject = arguments.subject(flags, &change)?;
-        Ok(Request { caller, call, subject, change })
-    }
-}
-
-struct Arguments<'a> {
-    caller: Pid,
-    roles: &'static [Role],
-    values: &'a [u64; 6],
-}
-
-/// Registers hold more bits than an `int`; the kernel looks at the low 32.
-fn low(value: u64) -> u32 {
-    value as u32
-}
-
 impl Arguments<'_> {
-    fn get(&self, role: Role) -> Option<u64> {
-        let index = self.roles.iter().position(|known| *known == role)?;
-        Some(self.values[index])
+    /// The order is the kernel's, so that of several errors the same one is
+    /// given: utimensat copies its times first, the others check flags first.
+    pub(super) fn metadata(&self) -> Result<Operation, Errno> {
+        let (flags, change) = if self.roles.contains(&Role::TimeSpecs) {
+            let change = self.change()?;
+            if matches!(change, Change::Nothing) {
+                return Ok(Operation::Change { subject: Subject::AnyFd(libc::AT_FDCWD), change });
+            }
+            (self.at_flags()?, change)
+        } else {
+            (self.at_flags()?, self.change()?)
+        };
+        let subject = self.subject(flags, &change)?;
+        Ok(Operation::Change { subject, change })
     }
 
     fn at_flags(&self) -> Result<i32, Errno> {
@@ -139,7 +57,6 @@ impl Arguments<'_> {
     }
 
     fn subject(&self, flags: i32, change: &Change) -> Result<Subject, Errno> {
-        let descriptor = |value: u64| low(value).cast_signed();
         if let Some(fd) = self.get(Role::Fd) {
             return Ok(Subject::Fd(descriptor(fd)));
         }
@@ -187,17 +104,6 @@ impl Arguments<'_> {
             return self.attribute();
         }
         self.times()
-    }
-
-    fn sized(&self, address: u64, least: usize) -> Result<Vec<u8>, Errno> {
-        let size = usize::try_from(self.get(Role::StructSize).unwrap_or(0)).map_err(|_| Errno::E2BIG)?;
-        if size > STRUCT_MAX {
-            return Err(Errno::E2BIG);
-        }
-        if size < least {
-            return Err(Errno::EINVAL);
-        }
-        memory::bytes(self.caller, address, size)
     }
 
     fn attribute(&self) -> Result<Change, Errno> {

@@ -1,0 +1,164 @@
+//! What Landlock grants by path, so that the broker knows what it may leave to
+//! the kernel. To be wrong here costs a refusal, and never gives anything.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::AT_FDCWD;
+
+use crate::policy::plan::{Plan, Rights};
+use crate::sys::file::{self, Stat};
+
+/// How long it is believed that a granted directory still is the one that was
+/// granted. Rules belong to inodes, and people remove and make directories.
+const BELIEVED: Duration = Duration::from_millis(100);
+
+/// The grants that change something.
+#[derive(Debug)]
+pub(super) struct Grants {
+    by_path: RwLock<HashMap<PathBuf, Grant>>,
+    /// Whether reading is looked up too.
+    with_reading: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Grant {
+    native: Native,
+    /// Which directory or file was granted; none where it could not be looked at.
+    identity: Option<Identity>,
+    seen: Instant,
+}
+
+type Identity = ((u32, u32), u64);
+
+/// What Landlock lets happen at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Native {
+    /// The rights.
+    pub(super) rights: Rights,
+    /// Whether a rule could take something away beneath, from a name that does
+    /// not exist yet: then Landlock governs making names only in part.
+    pub(super) is_guarded: bool,
+}
+
+impl Native {
+    const NOTHING: Native = Native { rights: Rights::NONE, is_guarded: false };
+
+    /// Whether names may be made and moved without the broker.
+    pub(super) fn makes_names(self) -> bool {
+        self.rights.change && !self.is_guarded
+    }
+}
+
+impl Grants {
+    /// Those of a plan.
+    pub(super) fn new(plan: &Plan) -> Grants {
+        let with_reading = plan.mediates_reads;
+        let matters = |rights: Rights| rights.write || rights.change || with_reading;
+        let entries = plan.grants.iter().filter(|grant| matters(grant.rights)).map(|grant| {
+            let is_guarded = grant.is_dir && grant.rights.change && plan.policy.guards_below(&grant.path);
+            let native = Native { rights: grant.rights, is_guarded };
+            (grant.path.clone(), Grant { native, identity: identity(&grant.path), seen: Instant::now() })
+        });
+        Grants { by_path: RwLock::new(entries.collect()), with_reading }
+    }
+
+    /// Whether reading is looked up too.
+    pub(super) fn with_reading(&self) -> bool {
+        self.with_reading
+    }
+
+    /// What holds at a path: what is granted there and above.
+    pub(super) fn at(&self, path: &Path) -> Native {
+        let mut stale = Vec::new();
+        let native = {
+            let grants = self.read();
+            path.ancestors().fold(Native::NOTHING, |native, above| match grants.get(above) {
+                None => native,
+                Some(grant) if grant.seen.elapsed() > BELIEVED && identity(above) != grant.identity => {
+                    stale.push(above.to_path_buf());
+                    native
+                }
+                Some(grant) => {
+                    if grant.seen.elapsed() > BELIEVED {
+                        stale.push(above.to_path_buf());
+                    }
+                    Native {
+                        rights: native.rights.or(grant.native.rights),
+                        is_guarded: native.is_guarded || grant.native.is_guarded,
+                    }
+                }
+            })
+        };
+        if !stale.is_empty() {
+            self.look_again(&stale);
+        }
+        native
+    }
+
+    fn look_again(&self, paths: &[PathBuf]) {
+        let mut grants = self.write();
+        for path in paths {
+            if let Some(grant) = grants.get_mut(path) {
+                if identity(path) == grant.identity {
+                    grant.seen = Instant::now();
+                } else {
+                    grants.remove(path);
+                }
+            }
+        }
+    }
+
+    /// Something new stands at a path, so what was granted there does not hold for it.
+    pub(super) fn replaced(&self, path: &Path) {
+        if self.read().contains_key(path) {
+            self.write().remove(path);
+        }
+    }
+
+    /// A directory was renamed; what was granted in it goes along.
+    pub(super) fn moved(&self, from: &Path, to: &Path) {
+        let mut grants = self.write();
+        let moved: Vec<PathBuf> = grants.keys().filter(|path| path.starts_with(from)).cloned().collect();
+        let taken: Vec<_> = moved.into_iter().filter_map(|path| grants.remove_entry(&path)).collect();
+        grants.retain(|path, _| !path.starts_with(to));
+        for (path, grant) in taken {
+            if let Ok(rest) = path.strip_prefix(from) {
+                let is_itself = rest.as_os_str().is_empty();
+                grants.insert(if is_itself { to.to_path_buf() } else { to.join(rest) }, grant);
+            }
+        }
+    }
+
+    /// Two directories changed places.
+    pub(super) fn exchanged(&self, a: &Path, b: &Path) {
+        let mut grants = self.write();
+        let old = std::mem::take(&mut *grants);
+        for (path, grant) in old {
+            let moved = [(a, b), (b, a)].into_iter().find_map(|(from, to)| {
+                path.strip_prefix(from)
+                    .ok()
+                    .map(|rest| if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) })
+            });
+            grants.insert(moved.unwrap_or(path), grant);
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<PathBuf, Grant>> {
+        self.by_path.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<PathBuf, Grant>> {
+        self.by_path.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn identity(path: &Path) -> Option<Identity> {
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+    let Stat { device, inode, .. } = file::stat(AT_FDCWD, &path).ok()?;
+    Some((device, inode))
+}

@@ -1,0 +1,151 @@
+//! May it happen? By the policy, by what the session itself made, and by what
+//! Landlock grants anyway. Refusals are recorded here.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use nix::unistd::Pid;
+
+use super::Call;
+use super::grants::{Grants, Native};
+use super::own::Own;
+use crate::audit::{Event, Log, Verdict};
+use crate::landlock::rights::TRUNCATE;
+use crate::policy::plan::Plan;
+use crate::policy::{Access, Decision, Effect, Policy, Verb, printable};
+use crate::sys::Errno;
+use crate::sys::file::Stat;
+
+/// Decides.
+#[derive(Debug)]
+pub(super) struct Judge {
+    /// The rules.
+    pub(super) policy: Arc<Policy>,
+    /// What Landlock grants.
+    pub(super) grants: Grants,
+    /// What the session made.
+    pub(super) own: Own,
+    log: Arc<Log>,
+    /// Read while a decision is made and acted upon, written while a directory
+    /// gets another name: the paths behind pinned directories stay what they are.
+    tree: RwLock<()>,
+    /// Whether Landlock governs truncation.
+    governs_truncation: bool,
+    kept_something: AtomicBool,
+}
+
+impl Judge {
+    pub(super) fn new(plan: &Plan, abi: u32, log: Arc<Log>) -> Judge {
+        Judge {
+            policy: Arc::clone(&plan.policy),
+            grants: Grants::new(plan),
+            own: Own::default(),
+            log,
+            tree: RwLock::default(),
+            governs_truncation: abi >= TRUNCATE,
+            kept_something: AtomicBool::new(false),
+        }
+    }
+
+    /// While this is held no directory gets another name through the broker.
+    pub(super) fn hold_tree(&self) -> RwLockReadGuard<'_, ()> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// While this is held nothing else is decided.
+    pub(super) fn hold_everything(&self) -> RwLockWriteGuard<'_, ()> {
+        self.tree.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What Landlock lets happen at a path.
+    pub(super) fn native(&self, path: &Path) -> Native {
+        self.grants.at(path)
+    }
+
+    /// Whether the kernel's rules say all there is to say about truncation.
+    pub(super) fn governs_truncation(&self) -> bool {
+        self.governs_truncation
+    }
+
+    /// The access to a path, for something that the session made or did not.
+    pub(super) fn access(&self, path: &Path, stat: Option<&Stat>) -> Access {
+        self.with_own(self.policy.access(path), stat)
+    }
+
+    /// What an access is for a certain file.
+    pub(super) fn with_own(&self, access: Access, stat: Option<&Stat>) -> Access {
+        if stat.is_some_and(|stat| self.own.has(stat)) { access.of_own_things() } else { access }
+    }
+
+    /// Whether a verb may meet a path. `stat` is what is there, if it matters
+    /// whether the session made it. A refusal is recorded.
+    pub(super) fn check(
+        &self,
+        call: &Call,
+        path: &Path,
+        verb: Verb,
+        stat: Option<&Stat>,
+    ) -> Result<(), Errno> {
+        let decision = self.policy.decide(path, verb);
+        if self.permits(decision.effect) {
+            return Ok(());
+        }
+        // Only now, since most is decided without.
+        if stat.is_some() && self.permits(self.access(path, stat).effect(verb)) {
+            return Ok(());
+        }
+        Err(self.refuse(call, path, None, verb, &decision))
+    }
+
+    /// Whether an effect lets it happen. What is to be kept happens without a
+    /// copy as long as there is no undo store; what is to be asked about does not.
+    pub(super) fn permits(&self, effect: Effect) -> bool {
+        if effect == Effect::Keep && !self.kept_something.swap(true, Ordering::Relaxed) {
+            tracing::info!("what policy says to keep is changed without a copy: there is no undo store yet");
+        }
+        effect <= Effect::Keep
+    }
+
+    /// Records a refusal, and gives what the caller gets.
+    pub(super) fn refuse(
+        &self,
+        call: &Call,
+        path: &Path,
+        to: Option<&Path>,
+        verb: Verb,
+        decision: &Decision,
+    ) -> Errno {
+        let rule = decision.rule.map(|id| self.policy.rule(id));
+        let rule = rule.map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin));
+        let _ = (to, verb);
+        self.record(call, printable(path), Verdict::Refused, rule);
+        Errno::EACCES
+    }
+
+    /// Records that a call could not be decided about, where that is why it fails.
+    pub(super) fn undecided(&self, call: &Call, what: &str, errno: Errno) -> Errno {
+        if errno == Errno::EACCES {
+            self.record(call, printable(Path::new(what)), Verdict::Undecided, None);
+        }
+        errno
+    }
+
+    fn record(&self, call: &Call, path: String, verdict: Verdict, rule: Option<String>) {
+        let Call { caller, name, .. } = *call;
+        self.log.record(&Event {
+            pid: caller.as_raw(),
+            command: command(caller),
+            call: name,
+            path,
+            verdict,
+            rule,
+        });
+    }
+}
+
+/// What the caller calls itself; empty where it is gone.
+fn command(caller: Pid) -> String {
+    let name = std::fs::read(format!("/proc/{caller}/comm")).unwrap_or_default();
+    name.trim_ascii_end().escape_ascii().to_string()
+}

@@ -1,0 +1,37 @@
+//! Taking names away.
+
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::decode::Named;
+use super::reply::{Reply, Served};
+use super::{Call, Shared};
+use crate::path::Last;
+use crate::policy::Verb;
+use crate::sys::Errno;
+
+/// Serves `unlink`, `rmdir` and `unlinkat`.
+pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> Served {
+    let judge = &shared.judge;
+    let _tree = judge.hold_tree();
+    let place = shared.place(call, at)?;
+    // Taking away makes no new name, so Landlock governs it in full.
+    if judge.native(place.dir_path()).rights.change {
+        return Ok(Reply::Continue);
+    }
+    match (place.last(), is_dir) {
+        (Last::Name, _) => {}
+        (Last::Dot, true) => return Err(Errno::EINVAL),
+        (Last::DotDot, true) => return Err(Errno::ENOTEMPTY),
+        (Last::Root, true) => return Err(Errno::EBUSY),
+        (_, false) => return Err(Errno::EISDIR),
+    }
+    let stat = place.stat()?.ok_or(Errno::ENOENT)?;
+    judge.check(call, &place.path(), Verb::Remove, Some(&stat))?;
+    let flags = if is_dir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
+    unlinkat(place.dir(), place.written().as_c_str(), flags)?;
+    judge.own.unname(&stat);
+    if is_dir {
+        judge.grants.replaced(&place.path());
+    }
+    Ok(Reply::Done(0))
+}

@@ -1,0 +1,252 @@
+//! Moving names: decided on both ends, and on everything beneath a directory.
+
+use std::ffi::{CStr, OsStr};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::dir::{Dir, Type};
+use nix::fcntl::{OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
+
+use super::create::gives_more;
+use super::decode::Named;
+use super::judge::Judge;
+use super::reply::{Reply, Served};
+use super::{Call, Shared};
+use crate::path::{Last, Place};
+use crate::policy::{Access, Verb, Walk};
+use crate::sys::Errno;
+use crate::sys::file::{self, Stat};
+
+/// Serves `rename` and its kin.
+pub(super) fn rename(shared: &Shared, call: &Call, from: &Named, to: &Named, flags: u32) -> Served {
+    let flags = RenameFlags::from_bits_retain(flags);
+    {
+        let _tree = shared.judge.hold_tree();
+        match Move::find(shared, call, from, to, flags)? {
+            None => return Ok(Reply::Continue),
+            Some(found) if !found.is_of_directories() => return found.perform(&shared.judge, call),
+            Some(_) => {}
+        }
+    }
+    let _everything = shared.judge.hold_everything();
+    match Move::find(shared, call, from, to, flags)? {
+        None => Ok(Reply::Continue),
+        Some(found) => found.perform(&shared.judge, call),
+    }
+}
+
+/// What is to be moved where.
+struct Move {
+    from: Place,
+    to: Place,
+    source: Stat,
+    target: Option<Stat>,
+    flags: RenameFlags,
+}
+
+impl Move {
+    /// Looks at both ends; none where Landlock decides about both.
+    fn find(
+        shared: &Shared,
+        call: &Call,
+        from: &Named,
+        to: &Named,
+        flags: RenameFlags,
+    ) -> Result<Option<Move>, Errno> {
+        let from = shared.place(call, from)?;
+        let to = shared.place(call, to)?;
+        if [&from, &to].into_iter().all(|place| shared.judge.native(place.dir_path()).makes_names()) {
+            return Ok(None);
+        }
+        let noreplace = flags.contains(RenameFlags::RENAME_NOREPLACE);
+        if from.last() != Last::Name {
+            return Err(Errno::EBUSY);
+        }
+        if to.last() != Last::Name {
+            return Err(if noreplace { Errno::EEXIST } else { Errno::EBUSY });
+        }
+        let source = from.stat()?.ok_or(Errno::ENOENT)?;
+        let target = to.stat()?;
+        if noreplace && target.is_some() {
+            return Err(Errno::EEXIST);
+        }
+        if flags.contains(RenameFlags::RENAME_EXCHANGE) && target.is_none() {
+            return Err(Errno::ENOENT);
+        }
+        Ok(Some(Move { from, to, source, target, flags }))
+    }
+
+    fn is_exchange(&self) -> bool {
+        self.flags.contains(RenameFlags::RENAME_EXCHANGE)
+    }
+
+    fn is_of_directories(&self) -> bool {
+        [Some(self.source), self.target].into_iter().flatten().any(|stat| stat.is(libc::S_IFDIR))
+    }
+
+    fn perform(&self, judge: &Judge, call: &Call) -> Served {
+        let (from, to) = (self.from.path(), self.to.path());
+        let there = Trip { judge, call, from: &from, to: &to };
+        let arriving = match self.target {
+            // What is there is taken along the other way.
+            Some(_) if self.is_exchange() => None,
+            Some(target) => Some((Verb::Modify, Some(target))),
+            None => Some((Verb::Create, None)),
+        };
+        there.check(&self.source)?;
+        if let Some((verb, stat)) = arriving {
+            judge.check(call, &to, verb, stat.as_ref())?;
+        }
+        let mut scratch = there.tree(&self.from, &self.source)?;
+        if let Some(target) = self.target.filter(|_| self.is_exchange()) {
+            let back = Trip { judge, call, from: &to, to: &from };
+            back.check(&target)?;
+            scratch.extend(back.tree(&self.to, &target)?);
+        }
+        let (old, new) = (self.from.written(), self.to.written());
+        renameat2(self.from.dir(), old.as_c_str(), self.to.dir(), new.as_c_str(), self.flags)?;
+        scratch.iter().for_each(|stat| judge.own.add(stat));
+        self.update(judge, &from, &to);
+        Ok(Reply::Done(0))
+    }
+
+    fn update(&self, judge: &Judge, from: &Path, to: &Path) {
+        if self.is_exchange() {
+            judge.grants.exchanged(from, to);
+            return;
+        }
+        if let Some(target) = self.target {
+            judge.own.unname(&target);
+        }
+        if self.source.is(libc::S_IFDIR) {
+            judge.grants.moved(from, to);
+        }
+    }
+}
+
+/// One thing on its way to another name.
+struct Trip<'a> {
+    judge: &'a Judge,
+    call: &'a Call,
+    from: &'a Path,
+    to: &'a Path,
+}
+
+impl Trip<'_> {
+    /// Whether the thing itself may leave its name and be reached by the other.
+    fn check(&self, stat: &Stat) -> Result<(), Errno> {
+        let policy = &self.judge.policy;
+        self.decide(&policy.walk(self.from), &policy.walk(self.to), Path::new(""), Some(stat))
+    }
+
+    /// Decides about what lies at `rest` beneath the thing (or about itself).
+    fn decide(
+        &self,
+        here: &Walk<'_>,
+        there: &Walk<'_>,
+        rest: &Path,
+        stat: Option<&Stat>,
+    ) -> Result<(), Errno> {
+        let judge = self.judge;
+        let verb = if is_one_zone(here, there) { Verb::Modify } else { Verb::Remove };
+        let access = judge.with_own(here.access(), stat);
+        let refuse = |verb: Verb, walk: &Walk<'_>, path: &Path, to: Option<&Path>| {
+            judge.refuse(self.call, &join(path, rest), to, verb, &walk.decide(verb))
+        };
+        if !judge.permits(access.effect(verb)) {
+            return Err(refuse(verb, here, self.from, Some(&join(self.to, rest))));
+        }
+        if !rest.as_os_str().is_empty() && !judge.permits(there.access().create) {
+            return Err(refuse(Verb::Create, there, self.to, None));
+        }
+        if gives_more(access, judge.with_own(there.access(), stat)) {
+            refuse(Verb::Modify, here, self.from, Some(&join(self.to, rest)));
+            // As Landlock says it, so that programs copy instead.
+            return Err(Errno::EXDEV);
+        }
+        Ok(())
+    }
+
+    /// Decides about everything beneath a directory. Gives what comes from
+    /// scratch, the thing itself included: it becomes the session's own.
+    fn tree(&self, place: &Place, stat: &Stat) -> Result<Vec<Stat>, Errno> {
+        let policy = &self.judge.policy;
+        let (here, there) = (policy.walk(self.from), policy.walk(self.to));
+        let comes_from_scratch = here.access() == Access::SCRATCH && there.access() != Access::SCRATCH;
+        let mut scratch = if comes_from_scratch { vec![*stat] } else { Vec::new() };
+        let is_own = self.judge.own.has(stat);
+        let is_boring = !here.has_rules_below() && !there.has_rules_below() && !comes_from_scratch && !is_own;
+        if !stat.is(libc::S_IFDIR) || is_boring {
+            return Ok(scratch);
+        }
+        let top = (here.access(), there.access());
+        let mut dirs = vec![(PathBuf::new(), here, there)];
+        while let Some((dir, here, there)) = dirs.pop() {
+            for (name, kind) in entries(place, &dir)? {
+                let name = OsStr::from_bytes(name.to_bytes());
+                let (here, there, rest) = (here.at(name), there.at(name), dir.join(name));
+                let is_like_top = (here.access(), there.access()) == top && !is_own;
+                if !is_like_top || comes_from_scratch {
+                    let stat = stat_at(place, &rest)?;
+                    self.decide(&here, &there, &rest, Some(&stat))?;
+                    if comes_from_scratch {
+                        scratch.push(stat);
+                    }
+                }
+                if kind == Type::Directory {
+                    dirs.push((rest, here, there));
+                }
+            }
+        }
+        Ok(scratch)
+    }
+}
+
+/// Whether the same rules hold at both ends, so that what moves between them
+/// does not leave its zone.
+fn is_one_zone(here: &Walk<'_>, there: &Walk<'_>) -> bool {
+    here.access() == there.access() && here.decide(Verb::Remove).rule == there.decide(Verb::Remove).rule
+}
+
+fn join(path: &Path, rest: &Path) -> PathBuf {
+    if rest.as_os_str().is_empty() { path.to_path_buf() } else { path.join(rest) }
+}
+
+/// The entries of a directory beneath a place, with their types. A directory
+/// that cannot be listed cannot be decided about.
+fn entries(place: &Place, dir: &Path) -> Result<Vec<(Box<CStr>, Type)>, Errno> {
+    let path = join(Path::new(OsStr::from_bytes(place.name().to_bytes())), dir);
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let mut listing = Dir::from_fd(openat2(place.dir(), &path, how)?)?;
+    let mut found = Vec::new();
+    for entry in listing.iter() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            Some(kind) => kind,
+            None if stat_at(place, &dir.join(OsStr::from_bytes(name.to_bytes())))?.is(libc::S_IFDIR) => {
+                Type::Directory
+            }
+            None => Type::File,
+        };
+        found.push((name.into(), kind));
+    }
+    Ok(found)
+}
+
+fn stat_at(place: &Place, rest: &Path) -> Result<Stat, Errno> {
+    let path = Path::new(OsStr::from_bytes(place.name().to_bytes())).join(rest);
+    let how = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+    let fd = file::open_path(place.dir(), &path, OFlag::O_NOFOLLOW, how);
+    match fd {
+        Ok(fd) => file::stat(fd.as_fd(), c""),
+        // The last component is a link itself, which NO_SYMLINKS takes only with O_NOFOLLOW.
+        Err(errno) => Err(errno),
+    }
+}
