@@ -43,7 +43,7 @@ fn make(shared: &Shared, call: &Call, at: &Named, act: impl FnOnce(&Place) -> Re
     let judge = &shared.judge;
     let _tree = judge.hold_tree();
     let place = shared.place(call, at)?;
-    if judge.native(place.dir_path()).makes_names() {
+    if judge.native(place.dir_path()).make {
         return Ok(Reply::Continue);
     }
     free(&place)?;
@@ -67,7 +67,7 @@ pub(super) fn link(shared: &Shared, call: &Call, from: &Subject, to: &Named) -> 
     let pinned = path::pin(call.caller, from.target())
         .map_err(|errno| judge.undecided(call, &format!("{from:?}"), errno))?;
     let place = shared.place(call, to)?;
-    let is_native = |path| judge.native(path).makes_names();
+    let is_native = |path| judge.native(path).make;
     let source = match pinned.name() {
         Name::Path(path) => Some(path.as_path()),
         Name::Nameless => None,

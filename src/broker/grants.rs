@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::AT_FDCWD;
 
-use crate::policy::plan::{Plan, Rights};
+use crate::policy::plan::{Grant, Plan, Rights};
 use crate::sys::file::{self, Stat};
 
 /// How long it is believed that a granted directory still is the one that was
@@ -20,14 +20,14 @@ const BELIEVED: Duration = Duration::from_millis(100);
 /// The grants that change something.
 #[derive(Debug)]
 pub(super) struct Grants {
-    by_path: RwLock<HashMap<PathBuf, Grant>>,
+    by_path: RwLock<HashMap<PathBuf, Known>>,
     /// Whether reading is looked up too.
     with_reading: bool,
 }
 
 #[derive(Debug, Clone)]
-struct Grant {
-    native: Native,
+struct Known {
+    rights: Rights,
     /// Which directory or file was granted; none where it could not be looked at.
     identity: Option<Identity>,
     seen: Instant,
@@ -35,34 +35,14 @@ struct Grant {
 
 type Identity = ((u32, u32), u64);
 
-/// What Landlock lets happen at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Native {
-    /// The rights.
-    pub(super) rights: Rights,
-    /// Whether a rule could take something away beneath, from a name that does
-    /// not exist yet: then Landlock governs making names only in part.
-    pub(super) is_guarded: bool,
-}
-
-impl Native {
-    const NOTHING: Native = Native { rights: Rights::NONE, is_guarded: false };
-
-    /// Whether names may be made and moved without the broker.
-    pub(super) fn makes_names(self) -> bool {
-        self.rights.change && !self.is_guarded
-    }
-}
-
 impl Grants {
     /// Those of a plan.
     pub(super) fn new(plan: &Plan) -> Grants {
         let with_reading = plan.mediates_reads;
-        let matters = |rights: Rights| rights.write || rights.change || with_reading;
+        let matters = |rights: Rights| rights.write || rights.remove || with_reading;
         let entries = plan.grants.iter().filter(|grant| matters(grant.rights)).map(|grant| {
-            let is_guarded = grant.is_dir && grant.rights.change && plan.policy.guards_below(&grant.path);
-            let native = Native { rights: grant.rights, is_guarded };
-            (grant.path.clone(), Grant { native, identity: identity(&grant.path), seen: Instant::now() })
+            let Grant { rights, .. } = *grant;
+            (grant.path.clone(), Known { rights, identity: identity(&grant.path), seen: Instant::now() })
         });
         Grants { by_path: RwLock::new(entries.collect()), with_reading }
     }
@@ -73,31 +53,23 @@ impl Grants {
     }
 
     /// What holds at a path: what is granted there and above.
-    pub(super) fn at(&self, path: &Path) -> Native {
+    pub(super) fn at(&self, path: &Path) -> Rights {
         let mut stale = Vec::new();
-        let native = {
+        let rights = {
             let grants = self.read();
-            path.ancestors().fold(Native::NOTHING, |native, above| match grants.get(above) {
-                None => native,
-                Some(grant) if grant.seen.elapsed() > BELIEVED && identity(above) != grant.identity => {
+            path.ancestors().fold(Rights::NONE, |rights, above| match grants.get(above) {
+                None => rights,
+                Some(grant) if grant.seen.elapsed() > BELIEVED => {
                     stale.push(above.to_path_buf());
-                    native
+                    if identity(above) == grant.identity { rights.or(grant.rights) } else { rights }
                 }
-                Some(grant) => {
-                    if grant.seen.elapsed() > BELIEVED {
-                        stale.push(above.to_path_buf());
-                    }
-                    Native {
-                        rights: native.rights.or(grant.native.rights),
-                        is_guarded: native.is_guarded || grant.native.is_guarded,
-                    }
-                }
+                Some(grant) => rights.or(grant.rights),
             })
         };
         if !stale.is_empty() {
             self.look_again(&stale);
         }
-        native
+        rights
     }
 
     fn look_again(&self, paths: &[PathBuf]) {
@@ -148,11 +120,11 @@ impl Grants {
         }
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<PathBuf, Grant>> {
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<PathBuf, Known>> {
         self.by_path.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<PathBuf, Grant>> {
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<PathBuf, Known>> {
         self.by_path.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

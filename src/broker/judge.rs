@@ -8,11 +8,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use nix::unistd::Pid;
 
 use super::Call;
-use super::grants::{Grants, Native};
+use super::grants::Grants;
 use super::own::Own;
 use crate::audit::{Event, Log, Verdict};
 use crate::landlock::rights::TRUNCATE;
-use crate::policy::plan::Plan;
+use crate::policy::plan::{Plan, Rights};
 use crate::policy::{Access, Decision, Effect, Policy, Verb, printable};
 use crate::sys::Errno;
 use crate::sys::file::Stat;
@@ -59,7 +59,7 @@ impl Judge {
     }
 
     /// What Landlock lets happen at a path.
-    pub(super) fn native(&self, path: &Path) -> Native {
+    pub(super) fn native(&self, path: &Path) -> Rights {
         self.grants.at(path)
     }
 

@@ -59,7 +59,7 @@ pub(super) fn truncate(shared: &Shared, call: &Call, at: &Named, length: i64) ->
         return Err(Errno::EISDIR);
     }
     let Name::Path(path) = pinned.name() else { return Ok(Reply::Continue) };
-    if judge.native(path).rights.write && judge.governs_truncation() {
+    if judge.native(path).write && judge.governs_truncation() {
         return Ok(Reply::Continue);
     }
     if !stat.is(libc::S_IFREG) {
@@ -115,7 +115,7 @@ impl Opening<'_> {
         let Ok(pinned) = self.pin(at, follow) else { return Ok(Reply::Continue) };
         let Name::Path(path) = pinned.name() else { return Ok(Reply::Continue) };
         let stat = file::stat(pinned.as_fd(), c"")?;
-        let native = judge.native(path).rights;
+        let native = judge.native(path);
         let (is_dir, is_file) = (stat.is(libc::S_IFDIR), stat.is(libc::S_IFREG));
         if (if is_dir { native.list } else { native.read }) || !(is_dir || is_file) {
             return Ok(Reply::Continue);
@@ -155,7 +155,7 @@ impl Opening<'_> {
         let follow = !self.how.flags.contains(OFlag::O_NOFOLLOW);
         let dir = self.pin(at, follow)?;
         let Name::Path(path) = dir.name() else { return Err(Errno::ENOENT) };
-        if judge.native(path).makes_names() {
+        if judge.native(path).make {
             return Ok(Reply::Continue);
         }
         judge.check(self.call, &path.join("#nameless"), Verb::Create, None)?;
@@ -173,7 +173,7 @@ impl Opening<'_> {
         let stat = if place.last() == Last::Name { place.stat()? } else { None };
         match stat {
             _ if place.last() != Last::Name => Err(Errno::EISDIR),
-            stat if native.makes_names()
+            stat if native.make
                 && !self.truncates_ungoverned()
                 && stat.is_none_or(|stat| !stat.is(libc::S_IFLNK)) =>
             {
@@ -247,7 +247,7 @@ impl Opening<'_> {
         let Name::Path(path) = pinned.name() else { return Ok(Reply::Continue) };
         let native = judge.native(path);
         let may_make = flags.contains(OFlag::O_CREAT);
-        if native.rights.write && !(may_make && native.is_guarded) && !self.truncates_ungoverned() {
+        if native.write && !(may_make && !native.make) && !self.truncates_ungoverned() {
             return Ok(Reply::Continue);
         }
         if let Some((place, stat)) = named {

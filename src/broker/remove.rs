@@ -14,8 +14,7 @@ pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> 
     let judge = &shared.judge;
     let _tree = judge.hold_tree();
     let place = shared.place(call, at)?;
-    // Taking away makes no new name, so Landlock governs it in full.
-    if judge.native(place.dir_path()).rights.change {
+    if judge.native(place.dir_path()).remove {
         return Ok(Reply::Continue);
     }
     match (place.last(), is_dir) {

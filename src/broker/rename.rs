@@ -56,7 +56,7 @@ impl Move {
     ) -> Result<Option<Move>, Errno> {
         let from = shared.place(call, from)?;
         let to = shared.place(call, to)?;
-        if [&from, &to].into_iter().all(|place| shared.judge.native(place.dir_path()).makes_names()) {
+        if [&from, &to].into_iter().all(|place| shared.judge.native(place.dir_path()).make) {
             return Ok(None);
         }
         let noreplace = flags.contains(RenameFlags::RENAME_NOREPLACE);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use landlock::{ABI, Access as _, AccessFs, BitFlags};
+use landlock::{ABI, Access as _, AccessFs, BitFlags, make_bitflags};
 
 use crate::policy::plan::Rights;
 
@@ -91,6 +91,11 @@ pub(super) fn known(abi: u32) -> ABI {
     }
 }
 
+/// What makes names, and moves them between directories.
+const MAKING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    MakeChar | MakeDir | MakeReg | MakeSock | MakeFifo | MakeBlock | MakeSym | Refer
+});
+
 /// The plan's rights as rights of this ABI, for a directory or a file.
 pub(super) fn access(rights: Rights, is_dir: bool, abi: ABI) -> BitFlags<AccessFs> {
     let mut access = BitFlags::empty();
@@ -106,8 +111,12 @@ pub(super) fn access(rights: Rights, is_dir: bool, abi: ABI) -> BitFlags<AccessF
     if rights.write {
         access |= AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
     }
-    if rights.change {
-        access |= AccessFs::from_write(abi);
+    if rights.remove {
+        // Scratch, then; and the sockets in it are the jail's own.
+        access |= AccessFs::RemoveFile | AccessFs::RemoveDir | AccessFs::ResolveUnix;
+    }
+    if rights.make {
+        access |= MAKING;
     }
     access &= AccessFs::from_all(abi);
     if is_dir { access } else { access & AccessFs::from_file(abi) }
@@ -128,7 +137,7 @@ mod tests {
     #[test]
     fn reading_gives_nothing_that_changes() {
         for abi in 1..=10 {
-            let reading = Rights { write: false, change: false, ..Rights::ALL };
+            let reading = Rights { write: false, remove: false, make: false, ..Rights::ALL };
             let access = access(reading, true, known(abi));
             assert!((access & AccessFs::from_write(known(abi))).is_empty(), "{abi}");
         }

@@ -64,7 +64,8 @@ pub fn why(policy: &Policy, path: &Path, verb: Verb) -> Explanation {
         effect: decision.effect.name(),
         rule: decision.rule.map(|id| RuleInWords::new(policy, id)),
         remark: match decision.effect {
-            Effect::Keep | Effect::Ask => Some("not served yet, so it is refused"),
+            Effect::Keep => Some("it happens, but nothing is saved before: undo is not built yet"),
+            Effect::Ask => Some("nobody can be asked yet, so it is refused"),
             Effect::Allow | Effect::Deny => None,
         },
     }
@@ -101,6 +102,7 @@ pub struct PlanDocument<'a> {
     rules: Vec<EnforcedRule>,
     grants: &'a [Grant],
     splits: &'a [Split],
+    mediates_reads: bool,
     #[serde(serialize_with = "serialize_paths")]
     make_dirs: &'a [PathBuf],
     settings: &'a Settings,
@@ -132,6 +134,7 @@ pub fn plan_json<'a>(plan: &'a Plan, facts: &dyn Facts) -> PlanDocument<'a> {
         rules: rules.collect(),
         grants: &plan.grants,
         splits: &plan.splits,
+        mediates_reads: plan.mediates_reads,
         make_dirs: &plan.make_dirs,
         settings: &plan.policy.settings,
         notes: &plan.notes,
@@ -158,7 +161,11 @@ fn write_plan(out: &mut String, plan: &Plan, enforcement: &[Enforcement]) -> fmt
         write_section(out, plan, enforcement, by, title)?;
     }
     let absent = enforcement.iter().filter(|enforcement| enforcement.by == Enforcer::Absent).count();
-    writeln!(out, "\n{absent} more rules name what does not exist; making it stays refused.")?;
+    let making = match plan.mode {
+        Mode::Brokered => "making it is decided by the broker",
+        Mode::Static => "making it stays refused",
+    };
+    writeln!(out, "\n{absent} more rules name what does not exist; {making}.")?;
     if !plan.splits.is_empty() {
         writeln!(out, "\nSomething stricter lies in these directories, so they are granted entry by entry:")?;
     }
@@ -166,6 +173,12 @@ fn write_plan(out: &mut String, plan: &Plan, enforcement: &[Enforcement]) -> fmt
         let names: Vec<String> = holes.iter().map(|name| printable(Path::new(name))).collect();
         let rights: Vec<&str> = lost.names().collect();
         writeln!(out, "  {}  not itself: {} (for {})", printable(path), rights.join(", "), names.join(", "))?;
+    }
+    if plan.mediates_reads {
+        writeln!(
+            out,
+            "\nOpening for reading visits the broker too, for what is made beside something hidden."
+        )?;
     }
     for dir in &plan.make_dirs {
         writeln!(out, "\nmade for the run, removed if empty: {}", printable(dir))?;
@@ -176,30 +189,38 @@ fn write_plan(out: &mut String, plan: &Plan, enforcement: &[Enforcement]) -> fmt
     Ok(())
 }
 
-const SECTIONS: [(Enforcer, &str); 4] = [
+const SECTIONS: [(Enforcer, &str); 5] = [
     (Enforcer::Kernel, "Enforced by the kernel:"),
     (
         Enforcer::KernelAndBroker,
         "Changed natively; chmod, chown, utime and xattr are performed by the broker:",
     ),
-    (Enforcer::KernelExisting, "Enforced by the kernel for what exists at the start:"),
-    (Enforcer::Refused, "Changes are refused by the kernel, since nobody serves them yet:"),
+    (Enforcer::KernelExisting, "Enforced by the kernel for what exists, by the broker for new names:"),
+    (Enforcer::Broker, "Read natively; every change is decided and performed by the broker:"),
+    (Enforcer::Refused, "Changes are refused, since without a broker nobody serves them:"),
 ];
 
 fn meaning(by: Enforcer, mode: Mode) -> &'static str {
     match (by, mode) {
         (Enforcer::Kernel, Mode::Static) => "enforced by Landlock and seccomp; metadata calls are refused",
         (Enforcer::Kernel, Mode::Brokered) => "enforced by Landlock and seccomp",
-        (Enforcer::KernelExisting, _) => {
+        (Enforcer::KernelExisting, Mode::Static) => {
             "enforced by Landlock for what exists at the start; a new name inside scratch is not seen"
+        }
+        (Enforcer::KernelExisting, Mode::Brokered) => {
+            "enforced by Landlock for what exists at the start, and by the broker for new names"
         }
         (Enforcer::KernelAndBroker, _) => {
             "enforced by Landlock; metadata calls are decided and performed by the broker"
         }
-        (Enforcer::Refused, _) => {
-            "reading is granted by Landlock; changes are refused, since nobody serves them yet"
+        (Enforcer::Broker, _) => {
+            "reading is granted by Landlock; every change is decided and performed by the broker"
         }
-        (Enforcer::Absent, _) => "does not exist, so nothing is granted; making it stays refused",
+        (Enforcer::Refused, _) => {
+            "reading is granted by Landlock; changes are refused, since without a broker nobody serves them"
+        }
+        (Enforcer::Absent, Mode::Static) => "does not exist, so nothing is granted; making it stays refused",
+        (Enforcer::Absent, Mode::Brokered) => "does not exist; making it is decided by the broker",
     }
 }
 

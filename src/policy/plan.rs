@@ -34,26 +34,32 @@ pub struct Rights {
     pub execute: bool,
     /// Writing to and truncating what exists.
     pub write: bool,
-    /// Making, renaming, linking and removing names.
-    pub change: bool,
+    /// Removing names.
+    pub remove: bool,
+    /// Making, renaming and linking names.
+    pub make: bool,
 }
 
 impl Rights {
     /// No right.
-    pub const NONE: Rights = Rights { list: false, read: false, execute: false, write: false, change: false };
+    pub const NONE: Rights =
+        Rights { list: false, read: false, execute: false, write: false, remove: false, make: false };
     /// Every right.
-    pub const ALL: Rights = Rights { list: true, read: true, execute: true, write: true, change: true };
+    pub const ALL: Rights =
+        Rights { list: true, read: true, execute: true, write: true, remove: true, make: true };
 
     /// What an access gives without anybody watching. Changing names is all or
     /// nothing: only where creating, modifying and removing are all allowed.
     pub fn native(access: Access) -> Rights {
         let allowed = |verb| access.effect(verb) == Effect::Allow;
+        let changes = allowed(Verb::Create) && allowed(Verb::Modify) && allowed(Verb::Remove);
         Rights {
             list: allowed(Verb::Read),
             read: allowed(Verb::Read),
             execute: allowed(Verb::Execute),
             write: allowed(Verb::Modify),
-            change: allowed(Verb::Create) && allowed(Verb::Modify) && allowed(Verb::Remove),
+            remove: changes,
+            make: changes,
         }
     }
 
@@ -87,7 +93,8 @@ impl Rights {
             (self.read, "read"),
             (self.execute, "execute"),
             (self.write, "write"),
-            (self.change, "change"),
+            (self.remove, "remove"),
+            (self.make, "make"),
         ];
         all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name)
     }
@@ -98,7 +105,8 @@ impl Rights {
             read: combine(self.read, other.read),
             execute: combine(self.execute, other.execute),
             write: combine(self.write, other.write),
-            change: combine(self.change, other.change),
+            remove: combine(self.remove, other.remove),
+            make: combine(self.make, other.make),
         }
     }
 }
@@ -135,13 +143,16 @@ pub enum Enforcer {
     /// Landlock and seccomp, in full.
     Kernel,
     /// Landlock for what exists at the start; new names of this kind inside
-    /// scratch are not seen.
+    /// scratch are decided by the broker, and not seen without one.
     KernelExisting,
     /// Landlock, and the broker for metadata calls.
     KernelAndBroker,
-    /// Refused by the kernel, since nobody serves it yet.
+    /// Landlock lets it be read; every change is decided and performed by the broker.
+    Broker,
+    /// Refused by the kernel, since nobody is there to serve it.
     Refused,
-    /// Nothing to enforce: the path does not exist. Making it stays refused.
+    /// Nothing to enforce for Landlock: the path does not exist. Without a
+    /// broker, making it stays refused.
     Absent,
 }
 
@@ -179,10 +190,21 @@ pub struct Plan {
 pub fn compile(policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
     let make_dirs = make_dirs(&policy, facts);
     let facts = WithMade::new(facts, &policy, &make_dirs);
-    let split::Grants { grants, splits, notes } = split::grants(&policy, &facts);
+    let split::Grants { mut grants, splits, notes } = split::grants(&policy, &facts);
+    if mode == Mode::Brokered {
+        leave_making_to_broker(&mut grants, &policy);
+    }
     let notes = policy.notes.iter().cloned().chain(notes).collect();
     let mediates_reads = mode == Mode::Brokered && splits.iter().any(|split| hides_new_names(split, &policy));
     Plan { mode, policy: Arc::new(policy), grants, splits, mediates_reads, make_dirs, notes }
+}
+
+/// Landlock knows no names: where a rule binds names that do not exist yet
+/// (`**/.git`), it must not let any be made.
+fn leave_making_to_broker(grants: &mut [Grant], policy: &Policy) {
+    for grant in grants.iter_mut().filter(|grant| grant.rights.make) {
+        grant.rights.make = !policy.guards_below(&grant.path);
+    }
 }
 
 /// Whether what is made in a split directory can be read by nobody but the broker.
@@ -206,7 +228,7 @@ fn make_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
             path != root
                 && is_plain_dir(path.parent().unwrap_or(root), root, facts)
                 && facts.kind(path).is_none()
-                && Rights::native(policy.access(path)).change
+                && Rights::native(policy.access(path)).make
         })
         .collect();
     dirs.sort();
@@ -279,8 +301,11 @@ fn enforcer(rule: &Rule, mode: Mode, facts: &dyn Facts) -> Enforcer {
     let native = Rights::native(rule.access);
     let changes = [Verb::Create, Verb::Modify, Verb::Remove];
     let any_change = changes.iter().any(|verb| rule.access.effect(*verb) != Effect::Deny);
-    if any_change && !native.change && !native.write {
-        Enforcer::Refused
+    if any_change && !native.make && !native.write {
+        match mode {
+            Mode::Brokered => Enforcer::Broker,
+            Mode::Static => Enforcer::Refused,
+        }
     } else if native.write {
         match mode {
             Mode::Brokered => Enforcer::KernelAndBroker,

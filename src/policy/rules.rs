@@ -94,7 +94,7 @@ impl Policy {
     /// be changed beneath a directory, also from what does not exist yet.
     pub fn guards_below(&self, dir: &Path) -> bool {
         let mut guards = false;
-        self.walk(dir).each_wildcard_below(&mut |access| guards |= !Rights::native(access).change);
+        self.walk(dir).each_wildcard_below(&mut |access| guards |= !Rights::native(access).make);
         guards
     }
 

@@ -51,13 +51,13 @@ struct Node {
 impl Node {
     /// What a grant above may cover without giving this node too much.
     fn ceiling(&self) -> Rights {
-        let Rights { change, .. } = self.uniform;
+        let Rights { remove, make, .. } = self.uniform;
         match self.kind {
             Some(Kind::Dir) => self.uniform,
             // Files are not listed. Neither are names that do not exist.
             Some(Kind::File) | None => Rights { list: true, ..self.uniform },
             // A link has no content of its own.
-            Some(Kind::Symlink) => Rights { change, ..Rights::ALL },
+            Some(Kind::Symlink) => Rights { remove, make, ..Rights::ALL },
         }
     }
 
@@ -145,7 +145,7 @@ fn emit(node: &Node, path: &Path, given: Rights, facts: &dyn Facts, out: &mut Gr
     };
     if !is_dir {
         // Names cannot be changed in a file, nor can it be listed.
-        let rights = Rights { change: false, list: false, ..node.native }.minus(given);
+        let rights = Rights { remove: false, make: false, list: false, ..node.native }.minus(given);
         push(out, path, false, rights);
         return;
     }

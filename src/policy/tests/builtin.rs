@@ -182,11 +182,14 @@ fn version_control_cannot_be_modified_anywhere() {
                 assert_eq!(plan.policy.decide(&path, verb).effect, Effect::Deny, "{name}: {verb} {path:?}");
             }
             let rights = given(&plan, &path);
-            assert!(rights.read && !rights.write && !rights.change, "{name}: {path:?} {rights:?}");
+            assert!(
+                rights.read && !rights.write && !rights.make && !rights.remove,
+                "{name}: {path:?} {rights:?}"
+            );
         }
         // Whoever can rename a directory can swap what is in it.
         for above in ["/home/u/work", "/home/u/work/sub", "/home/u", "/"] {
-            assert!(!given(&plan, above.as_ref()).change, "{name}: {above}");
+            assert!(!given(&plan, above.as_ref()).make, "{name}: {above}");
         }
     }
 }
@@ -202,7 +205,7 @@ fn check_main(paths: &[&str], forbidden: Rights) {
     }
 }
 
-const CHANGES: Rights = Rights { write: true, change: true, ..Rights::NONE };
+const CHANGES: Rights = Rights { write: true, remove: true, make: true, ..Rights::NONE };
 
 #[test]
 fn what_nobody_named_is_hidden() {
@@ -265,20 +268,28 @@ fn a_build_has_what_it_needs() {
             assert!(rights(path).read, "{name}: {path}");
         }
         assert!(rights("/dev/null").write, "{name}");
-        assert!(rights("/tmp/session").change, "{name}");
+        assert!(rights("/tmp/session").make, "{name}");
     }
 }
 
 #[test]
 fn profiles_differ_in_what_may_be_changed() {
     let changes = |name: &str, path: &str| given(&plan_of(get(name)), path.as_ref()).and(CHANGES);
-    for path in
-        ["/home/u/work/src", "/home/u/.cargo/registry/index", "/home/u/.cache/pip", "/home/u/work/target"]
-    {
-        assert_eq!(changes("ci", path), CHANGES, "{path}");
+    // Where `**/.git` holds, names are made by the broker.
+    let guarded = Rights { make: false, ..CHANGES };
+    for (path, expected) in [
+        ("/home/u/work/src", guarded),
+        ("/home/u/work/target", guarded),
+        ("/home/u/.cargo/registry/index", CHANGES),
+        ("/home/u/.cache/pip", CHANGES),
+        ("/tmp/session/x", CHANGES),
+    ] {
+        assert_eq!(changes("ci", path), expected, "{path}");
+    }
+    for path in ["/home/u/work/src", "/home/u/.cache/pip", "/home/u/work/target"] {
         assert!(changes("readonly", path).is_empty(), "{path}");
     }
-    assert_eq!(changes("standard", "/home/u/work/target"), CHANGES);
+    assert_eq!(changes("standard", "/home/u/work/target"), guarded);
     assert!(changes("standard", "/home/u/work/src/main.rs").is_empty());
 }
 

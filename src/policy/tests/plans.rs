@@ -27,7 +27,7 @@ fn check(rules: &str, tree: &str, expected: &[&str]) {
 }
 
 const READ: &str = "list read execute";
-const ALL: &str = "list read execute write change";
+const ALL: &str = "list read execute write remove make";
 
 #[test]
 fn accesses_become_rights() {
@@ -65,7 +65,7 @@ fn something_to_protect_keeps_a_directory_from_being_changed() {
     let granted = lines(&plan);
     assert_eq!(
         granted,
-        [format!("/a/: {READ}"), "/a/README: write".into(), "/a/src/: write change".into()],
+        [format!("/a/: {READ}"), "/a/README: write".into(), "/a/src/: write remove".into()],
         "{:?}",
         plan.splits
     );
@@ -77,7 +77,7 @@ fn something_to_protect_keeps_a_directory_from_being_changed() {
 #[test]
 fn a_protected_name_that_does_not_exist_keeps_its_directory_too() {
     let plan = plan("scratch /a\nread /a/.vscode", "/a/x/");
-    assert_eq!(lines(&plan), [format!("/a/: {READ}"), "/a/x/: write change".into()]);
+    assert_eq!(lines(&plan), [format!("/a/: {READ}"), "/a/x/: write remove make".into()]);
     assert_eq!(plan.splits[0].holes, [".vscode"]);
 }
 
@@ -92,7 +92,7 @@ fn everything_beneath_can_differ_from_the_directory() {
 #[test]
 fn patterns_that_repeat_themselves_end() {
     let tree = "/a/b/b/b/x\n/a/b/c/\n/a/d/";
-    let split = [format!("/a/: {READ}"), "/a/b/c/: write change".into(), "/a/d/: write change".into()];
+    let split = [format!("/a/: {READ}"), "/a/b/c/: write remove".into(), "/a/d/: write remove".into()];
     assert_eq!(lines(&plan("scratch /a\nread /**/b/b", tree)), split);
     let tree = "/a/b/x\n/a/b/c\n/a/c/b";
     check("read /a\nhidden /**/b/c\nhidden /**/c/b", tree, &["/a/: list", "/a/b/x: read execute"]);

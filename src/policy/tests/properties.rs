@@ -130,7 +130,7 @@ fn compiled(layers: &[(LayerKind, PlainLayer)], tree: &Tree) -> (Plan, Tree) {
 /// The rights that mean something for a file of this kind.
 fn usable(kind: Kind) -> Rights {
     match kind {
-        Kind::Dir => Rights { list: true, change: true, ..Rights::NONE },
+        Kind::Dir => Rights { list: true, remove: true, make: true, ..Rights::NONE },
         Kind::File => Rights { read: true, execute: true, write: true, ..Rights::NONE },
         Kind::Symlink => Rights::NONE,
     }
@@ -162,11 +162,11 @@ fn check_sound(plan: &Plan, tree: &Tree) -> Result<(), TestCaseError> {
         let too_much = granted(plan, path).and(of_new_files).minus(native(plan, path));
         prop_assert!(too_much.is_empty(), "a new {path:?} would get {too_much:?} from {:?}", plan.grants);
     }
-    for grant in plan.grants.iter().filter(|grant| grant.rights.change) {
+    for grant in plan.grants.iter().filter(|grant| grant.rights.make) {
         let existing = tree.all().map(|(path, _)| path);
         let beneath = existing.chain(literals.iter().map(PathBuf::as_path));
         for path in beneath.filter(|path| path.starts_with(&grant.path)) {
-            prop_assert!(native(plan, path).change, "{path:?} can be changed by {grant:?}");
+            prop_assert!(native(plan, path).make, "{path:?} can be changed by {grant:?}");
         }
     }
     Ok(())
@@ -178,7 +178,10 @@ fn check_complete(plan: &Plan, tree: &Tree) -> Result<(), TestCaseError> {
     // What lies in a directory that cannot be listed is not seen.
     let is_seen = |path: &Path| !path.ancestors().skip(1).any(|above| tree.is_sealed(above));
     for (path, kind) in tree.all().chain([root]).filter(|(path, _)| is_seen(path)) {
-        let missing = native(plan, path).and(usable(kind)).minus(granted(plan, path));
+        let mut missing = native(plan, path).and(usable(kind)).minus(granted(plan, path));
+        // Names are made by the broker where a rule binds some that do not exist.
+        missing.make &=
+            plan.mode == Mode::Static || !path.ancestors().any(|dir| plan.policy.guards_below(dir));
         let is_said = |split: &plan::Split| split.path == path && missing.minus(split.lost).is_empty();
         let is_noted = path.ancestors().any(|above| {
             let start = format!("{} cannot be listed", above.display());
@@ -196,7 +199,7 @@ fn check_grants(plan: &Plan, tree: &Tree) -> Result<(), TestCaseError> {
         let expected = if grant.is_dir { Kind::Dir } else { Kind::File };
         prop_assert_eq!(tree.kind(&grant.path), Some(expected), "{:?}", grant);
         prop_assert!(!grant.rights.is_empty(), "{:?}", grant);
-        let of_dirs = Rights { list: true, change: true, ..Rights::NONE };
+        let of_dirs = Rights { list: true, remove: true, make: true, ..Rights::NONE };
         prop_assert!(grant.is_dir || grant.rights.and(of_dirs).is_empty(), "{:?}", grant);
     }
     Ok(())
@@ -210,6 +213,21 @@ proptest! {
         let (plan, tree) = compiled(&layers, &tree);
         check_sound(&plan, &tree)?;
         check_grants(&plan, &tree)?;
+    }
+
+    #[test]
+    fn no_name_that_a_rule_binds_can_be_made_without_the_broker(
+        layers in layers(),
+        tree in tree(true),
+        paths in vec(path(), 1..32),
+    ) {
+        let (plan, tree) = compiled(&layers, &tree);
+        prop_assert_eq!(plan.mode, Mode::Brokered);
+        for path in paths.iter().filter(|path| tree.kind(path).is_none()) {
+            let Some(dir) = path.parent() else { continue };
+            let makes = granted(&plan, dir).make;
+            prop_assert!(!makes || native(&plan, path).make, "{path:?} can be made: {:?}", plan.grants);
+        }
     }
 
     #[test]
