@@ -96,7 +96,7 @@ fn patterns_that_repeat_themselves_end() {
     assert_eq!(lines(&plan("scratch /a\nread /**/b/b", tree)), split);
     let tree = "/a/b/x\n/a/b/c\n/a/c/b";
     check("read /a\nhidden /**/b/c\nhidden /**/c/b", tree, &["/a/: list", "/a/b/x: read execute"]);
-    check("scratch /a\nread /a/**/b/**/b/**/b", "/a/c/", &[&format!("/a/: {ALL}")]);
+    check("scratch /a\nread /a/**/b/**/b/**/b", "/a/c/", &[&format!("/a/: {READ} write remove")]);
 }
 
 /// The floor that the command line went below stays out of the way; a deeper
