@@ -90,11 +90,11 @@ impl Policy {
         &self.layers[id.layer].rules[id.index]
     }
 
-    /// Whether a rule with a wildcard could take something away from what may
-    /// be changed beneath a directory, also from what does not exist yet.
+    /// Whether a rule could take something away from what may be changed
+    /// beneath a directory, also from what does not exist yet.
     pub fn guards_below(&self, dir: &Path) -> bool {
         let mut guards = false;
-        self.walk(dir).each_wildcard_below(&mut |access| guards |= !Rights::native(access).make);
+        self.walk(dir).each_rule_below(&mut |access| guards |= !Rights::native(access).make);
         guards
     }
 

@@ -60,9 +60,15 @@ impl<'a> Walk<'a> {
 
     /// Whether any rule could treat something beneath otherwise than what is here.
     pub fn has_rules_below(&self) -> bool {
-        let mut has = self.named_below().next().is_some();
-        self.each_wildcard_below(&mut |_| has = true);
+        let mut has = false;
+        self.each_rule_below(&mut |_| has = true);
         has
+    }
+
+    /// Visits the accesses that rules could give to anything beneath this
+    /// directory, whether or not it exists.
+    pub(super) fn each_rule_below(&self, visit: &mut dyn FnMut(Access)) {
+        self.layers.iter().for_each(|layer| layer.each_rule_below(visit));
     }
 
     /// Visits the accesses that rules could give to entries of this directory,
@@ -185,6 +191,16 @@ impl<'a> LayerWalk<'a> {
             let (names, wild) = node.children();
             let names = names.filter(|_| node.floats);
             wild.chain(names).for_each(|child| self.each_access_from(child, visit));
+            if node.repeats {
+                node.rules.iter().for_each(|rule| self.visit(*rule, visit));
+            }
+        }
+    }
+
+    fn each_rule_below(&self, visit: &mut dyn FnMut(Access)) {
+        for node in self.nodes() {
+            let (names, wild) = node.children();
+            names.chain(wild).for_each(|child| self.each_access_from(child, visit));
             if node.repeats {
                 node.rules.iter().for_each(|rule| self.visit(*rule, visit));
             }
