@@ -5,6 +5,7 @@
 //! the jail (see [`support::attack`]).
 
 mod cli;
+mod commits;
 mod escape;
 mod fidelity;
 mod incidents;

@@ -46,18 +46,14 @@ fn make(shared: &Shared, call: &Call, at: &Named, act: impl FnOnce(&Place) -> Re
     if judge.native(place.dir_path()).make {
         return Ok(Reply::Continue);
     }
-    free(&place)?;
-    judge.check(call, &place.path(), Verb::Create, None)?;
-    act(&place)?;
+    if place.last() != Last::Name {
+        return Err(Errno::EEXIST);
+    }
+    judge.make(call, &place, || act(&place))?;
     if let Some(stat) = place.stat()? {
         judge.own.add(&stat);
     }
     Ok(Reply::Done(0))
-}
-
-/// Makes sure that a name is not taken.
-fn free(place: &Place) -> Result<(), Errno> {
-    if place.last() == Last::Name && place.stat()?.is_none() { Ok(()) } else { Err(Errno::EEXIST) }
 }
 
 /// Serves `link`: a second name must not give more than the first.
@@ -75,7 +71,9 @@ pub(super) fn link(shared: &Shared, call: &Call, from: &Subject, to: &Named) -> 
     if is_native(place.dir_path()) && source.and_then(std::path::Path::parent).is_none_or(is_native) {
         return Ok(Reply::Continue);
     }
-    free(&place)?;
+    if place.last() != Last::Name || place.stat()?.is_some() {
+        return Err(Errno::EEXIST);
+    }
     let stat = file::stat(pinned.as_fd(), c"")?;
     if stat.is(libc::S_IFDIR) {
         return Err(Errno::EPERM);

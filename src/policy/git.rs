@@ -8,7 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use super::facts::{Facts, Kind};
 use super::pattern::Pattern;
 use super::rules::{Force, Rule};
-use super::{Access, Note, Origin, Places};
+use super::{Access, Effect, Note, Origin, Places};
+
+/// What `git: commit` gives: everything can be undone.
+const HISTORY: Access = Access::new(Effect::Allow, Effect::Allow, Effect::Keep, Effect::Keep, Effect::Keep);
 
 /// Rules for what the workspace's `.git` file points to (`gitdir:`), and what
 /// that in turn shares (`commondir`); none where `.git` is a directory.
@@ -47,6 +50,46 @@ pub(super) fn protection(places: &Places, facts: &dyn Facts, notes: &mut Vec<Not
     };
     for path in [Some(git_dir.as_path()), shared.as_deref()].into_iter().flatten() {
         rules.extend([protect(path, Force::Normal), protect(path, Force::Final)]);
+    }
+    rules
+}
+
+/// What every file of git's own that is not history must stay: it decides what
+/// runs, or where git looks, also outside the jail.
+///
+/// Directories are named whole: where one could be replaced by a link, a rule
+/// for what is in it would bind nothing.
+const SETTINGS: [&str; 8] =
+    ["hooks", "config", "config.worktree", "commondir", "gitdir", "info", "modules", "worktrees"];
+
+/// Rules for `git: commit`: history may grow and change in the workspace's git
+/// directories, which `protected` are those that [`protection`] found.
+pub(super) fn commits(places: &Places, facts: &dyn Facts, protected: &[Rule]) -> Vec<Rule> {
+    let dot_git = places.workspace.join(".git");
+    let mut dirs: Vec<PathBuf> = if facts.kind(&dot_git) == Some(Kind::Dir) {
+        vec![dot_git]
+    } else {
+        let opened = protected.iter().filter(|rule| rule.force == Force::Normal);
+        opened.filter_map(|rule| rule.pattern.literal()).collect()
+    };
+    // What is shared comes before a worktree's own part of it.
+    dirs.sort();
+    dirs.dedup();
+    let rule = |pattern, access, why: &str, force| Rule {
+        pattern,
+        access,
+        why: why.into(),
+        force,
+        origin: Origin { source: "git: commit".into(), line: 0 },
+    };
+    let mut rules = Vec::new();
+    for dir in dirs {
+        let (of_dir, why) = (Pattern::of_path(&dir), "history, which may grow and change");
+        rules.push(rule(of_dir, HISTORY, why, Force::CommandLine));
+        let why = "decides what git runs and where it looks, also outside the jail";
+        for name in SETTINGS {
+            rules.push(rule(Pattern::of_path(&dir.join(name)), Access::READ, why, Force::Final));
+        }
     }
     rules
 }

@@ -18,6 +18,15 @@ use super::{
 /// As the kernel (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
+/// Keeps git from rewriting history behind the user's back (`git-config(1)`).
+const COMMIT_ENV: [(&str, &str); 5] = [
+    ("GIT_CONFIG_COUNT", "2"),
+    ("GIT_CONFIG_KEY_0", "gc.auto"),
+    ("GIT_CONFIG_VALUE_0", "0"),
+    ("GIT_CONFIG_KEY_1", "maintenance.auto"),
+    ("GIT_CONFIG_VALUE_1", "false"),
+];
+
 /// Profiles that make no policy.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
@@ -90,11 +99,17 @@ fn add_with_parents(
 /// Resolves the layers to a policy.
 pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> Result<Policy, PolicyError> {
     let mut notes = Vec::new();
+    let settings = settings(sources, places, &mut notes)?;
     let mut layers = Vec::with_capacity(sources.len());
     for source in sources {
         let mut rules = rules_of(source, places)?;
         if source.kind == LayerKind::User {
-            rules.extend(git::protection(places, facts, &mut notes));
+            let protected = git::protection(places, facts, &mut notes);
+            let commits = match settings.git {
+                GitMode::Commit => git::commits(places, facts, &protected),
+                GitMode::Protected => Vec::new(),
+            };
+            rules.extend(protected.into_iter().chain(commits));
         }
         let default = match source.kind {
             LayerKind::User => Access::HIDDEN,
@@ -104,7 +119,6 @@ pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> R
         follow_links(&mut layer, places, facts, &mut notes);
         layers.push(layer);
     }
-    let settings = settings(sources, places, &mut notes)?;
     Ok(Policy { places: places.clone(), layers, settings, notes })
 }
 
@@ -244,12 +258,6 @@ fn settings(
     for source in sources.iter().filter(|source| source.kind != LayerKind::User) {
         source.profiles.iter().for_each(|profile| tighten(&mut settings, profile, notes));
     }
-    if settings.git == GitMode::Commit {
-        notes.push(Note {
-            origin: Origin::default(),
-            text: "git: commit is not served yet and acts as protected".into(),
-        });
-    }
     for (name, value) in set {
         let expanded = vars::expand_value(&value, places).map_err(|source| PolicyError::Variable {
             origin: Origin { source: format!("env: set: {name}").into(), line: 0 },
@@ -257,6 +265,10 @@ fn settings(
             source,
         })?;
         settings.env.set.insert(name, expanded);
+    }
+    if settings.git == GitMode::Commit && !settings.env.set.contains_key("GIT_CONFIG_COUNT") {
+        let variables = COMMIT_ENV.map(|(name, value)| (name.to_string(), value.into()));
+        settings.env.set.extend(variables);
     }
     Ok(settings)
 }

@@ -38,8 +38,8 @@ pub enum GitMode {
     /// Nothing may change.
     #[default]
     Protected,
-    /// Commits may be made. Until the broker serves them this acts as
-    /// [`GitMode::Protected`], and a note says so.
+    /// History may grow and change, through the broker; hooks, settings and what
+    /// else runs outside the jail later may not.
     Commit,
 }
 

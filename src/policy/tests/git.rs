@@ -1,7 +1,8 @@
 //! Linked worktrees and submodules.
 
 use super::tree::Tree;
-use super::{check, compile, granted, policy_of, user};
+use super::{check, compile, granted, policy_of, profile, user};
+use crate::policy::{LayerKind, LayerSource};
 
 const RULES: &str = "scratch .\nscratch /repo\nfinal read **/.git";
 
@@ -123,5 +124,61 @@ fn text_that_is_no_pointer_is_left_alone() {
         let policy = policy_of(&[user("scratch .")], &tree);
         check(&policy, &[("~/x", "hidden"), ("~/work/a", "scratch")]);
         assert!(policy.notes.is_empty(), "{:?}", policy.notes);
+    }
+}
+
+/// The rules, with `git: commit`.
+fn commits() -> LayerSource {
+    let mut source = user(RULES);
+    source.profiles.push(profile("git: commit"));
+    source
+}
+
+#[test]
+fn where_commits_are_made_history_may_change_and_nothing_else() {
+    let tree = Tree::of("/home/u/work/.git/HEAD\n/home/u/work/.git/modules/m/config");
+    let policy = policy_of(&[commits()], &tree);
+    let history = "{read: allow, execute: allow, create: keep, modify: keep, remove: keep}";
+    for (path, access) in [
+        ("~/work/.git", history),
+        ("~/work/.git/HEAD", history),
+        ("~/work/.git/objects/ab/cd", history),
+        ("~/work/.git/refs/heads/main.lock", history),
+        ("~/work/.git/config", "read"),
+        ("~/work/.git/hooks/post-checkout", "read"),
+        ("~/work/.git/info/attributes", "read"),
+        ("~/work/.git/modules/m/config", "read"),
+        ("~/work/.git/modules/a/b/hooks/x", "read"),
+        ("~/work/.git/worktrees/other/HEAD", "read"),
+        ("~/work/sub/.git/HEAD", "read"),
+    ] {
+        check(&policy, &[(path, access)]);
+    }
+    let strict = vec![profile("git: protected")];
+    let machine = LayerSource { kind: LayerKind::Machine, profiles: strict, extra: Vec::new() };
+    check(&policy_of(&[machine, commits()], &tree), &[("~/work/.git/HEAD", "read")]);
+}
+
+#[test]
+fn commits_in_a_linked_worktree_leave_the_others_alone() {
+    let tree = Tree::of(
+        "/home/u/work/.git = gitdir: /repo/.git/worktrees/work
+        /repo/.git/worktrees/work/HEAD
+        /repo/.git/worktrees/work/gitdir = /home/u/work/.git
+        /repo/.git/worktrees/work/commondir = ../..
+        /repo/.git/HEAD
+        /repo/.git/objects/ab",
+    );
+    let policy = policy_of(&[commits()], &tree);
+    let history = "{read: allow, execute: allow, create: keep, modify: keep, remove: keep}";
+    for (path, access) in [
+        ("/repo/.git/objects/ab", history),
+        ("/repo/.git/worktrees/work/HEAD", history),
+        ("/repo/.git/worktrees/work/commondir", "read"),
+        ("/repo/.git/worktrees/other/HEAD", "read"),
+        ("/repo/.git/config", "read"),
+        ("~/work/.git", "read"),
+    ] {
+        check(&policy, &[(path, access)]);
     }
 }

@@ -108,7 +108,11 @@ env: {inherit: false}";
 }
 
 #[test]
-fn a_mode_that_is_not_served_yet_is_noted() {
+fn where_commits_are_made_git_collects_no_garbage_by_itself() {
     let policy = settings(&[layer(LayerKind::User, &["git: commit"])]);
-    assert!(policy.notes.iter().any(|note| note.text.contains("git: commit")), "{:?}", policy.notes);
+    assert_eq!(policy.settings.env.set["GIT_CONFIG_KEY_0"], "gc.auto");
+    let protected = settings(&[layer(LayerKind::User, &["git: protected"])]);
+    assert!(!protected.settings.env.set.contains_key("GIT_CONFIG_COUNT"));
+    let own = settings(&[layer(LayerKind::User, &["git: commit\nenv: {set: {GIT_CONFIG_COUNT: '0'}}"])]);
+    assert!(!own.settings.env.set.contains_key("GIT_CONFIG_KEY_0"), "a profile's own is left alone");
 }

@@ -3,6 +3,7 @@
 pub(crate) mod probe;
 mod running;
 mod startup;
+mod work;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -80,14 +81,27 @@ fn measure(root: &Path, stockade: &Path, probe: &Path, rounds: usize) -> Result<
     let jail = stockade.to_str().ok_or("the path of the built stockade is not UTF-8")?;
     let places = [
         Place::new("no jail", &[]),
-        Place::new("`stockade run --static`", &[jail, "run", "--static", "--profile", "ci", "--"]),
-        Place::new("`stockade run`", &[jail, "run", "--profile", "ci", "--"]),
+        Place::new("`ci --static`", &[jail, "run", "--static", "--profile", "ci", "--"]),
+        Place::new("`ci`", &[jail, "run", "--profile", "ci", "--"]),
+        Place::new("`ci` in `$TMPDIR`", &[jail, "run", "--profile", "ci", "--", "sh", "-c", IN_TMPDIR]),
+        Place::new("`standard`", &[jail, "run", "--profile", "standard", "--"]),
     ];
     let workspace = Surroundings { directory: &workspace, home: &home };
     let starts = startup::measure(&contenders(stockade), rounds, &workspace)?;
     let costs = running::measure(&places, &inside, &scratch, &workspace);
-    Ok(format!("{}\n\n{}\n{}", machine(rounds), startup::table(&starts), running::table(&places, &costs)))
+    let works = work::measure(stockade, &workspace)?;
+    Ok(format!(
+        "{}\n\n{}\n{}\n{}",
+        machine(rounds),
+        startup::table(&starts),
+        running::table(&places, &costs),
+        work::table(&works)
+    ))
 }
+
+/// Runs the probe, which comes behind this as arguments, in the session's own
+/// temporary directory instead of the one it is given.
+const IN_TMPDIR: &str = "exec \"$0\" \"$1\" \"$TMPDIR\"";
 
 /// Where measured commands run.
 struct Surroundings<'a> {

@@ -14,8 +14,18 @@ use super::median;
 use crate::Outcome;
 
 /// The operations, as the table names them.
-pub(super) const OPERATIONS: [&str; 5] =
-    ["getppid", "stat", "open to read, close", "open to write, close", "chmod"];
+pub(super) const OPERATIONS: [&str; 10] = [
+    "getppid",
+    "stat",
+    "open to read, close",
+    "open to write, close",
+    "chmod",
+    "create, close",
+    "rename",
+    "unlink",
+    "mkdir",
+    "rmdir",
+];
 
 /// How long an operation runs before it is measured.
 const WARM_UP: Duration = Duration::from_millis(5);
@@ -40,7 +50,7 @@ fn measure(directory: &Path) -> Result<Value, String> {
     fs::create_dir_all(&inner)
         .and_then(|()| fs::write(&file, "content"))
         .map_err(|error| format!("{}: {error}", file.display()))?;
-    let results = [
+    let single = [
         cost(|| {
             black_box(parent_id());
             Ok(())
@@ -50,11 +60,40 @@ fn measure(directory: &Path) -> Result<Value, String> {
         cost(|| OpenOptions::new().write(true).open(&file).map(drop)),
         cost(|| fs::set_permissions(&file, Permissions::from_mode(0o640))),
     ];
+    let results = single.into_iter().chain(names(&inner));
     let named = OPERATIONS.into_iter().zip(results).map(|(name, result)| {
         let value = result.map_or_else(|error| Value::from(error.to_string()), Value::from);
         (name.to_owned(), value)
     });
     Ok(Value::Object(named.collect::<Map<_, _>>()))
+}
+
+/// What is done with a name of a file and another one.
+type Step = fn(&Path, &Path) -> io::Result<()>;
+
+/// Nanoseconds for making, renaming and removing names, each batch over names of
+/// its own: what one step makes the next ones take away.
+fn names(directory: &Path) -> [io::Result<f64>; 5] {
+    const STEPS: [Step; 5] = [
+        |name, _| File::create_new(name).map(drop),
+        |name, other| fs::rename(name, other),
+        |_, other| fs::remove_file(other),
+        |name, _| fs::create_dir(name),
+        |name, _| fs::remove_dir(name),
+    ];
+    let paths: Vec<_> = (0..CALLS)
+        .map(|number| (directory.join(format!("a{number}")), directory.join(format!("b{number}"))))
+        .collect();
+    let mut times = STEPS.map(|_| Vec::with_capacity(BATCHES));
+    for _ in 0..BATCHES {
+        for (step, times) in STEPS.iter().zip(&mut times) {
+            let start = Instant::now();
+            let done = paths.iter().try_for_each(|(name, other)| step(name, other));
+            let each = start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS);
+            times.push(done.map(|()| each));
+        }
+    }
+    times.map(|times| times.into_iter().collect::<io::Result<Vec<_>>>().map(median))
 }
 
 /// Nanoseconds that an operation takes.

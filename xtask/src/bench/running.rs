@@ -76,7 +76,7 @@ fn middle(runs: &[Result<Value, String>], operation: &str) -> Result<f64, String
 
 /// The costs as a Markdown table; the first place is what the others are compared with.
 pub(super) fn table(places: &[Place], costs: &[Costs]) -> String {
-    let mut text = "| one call in scratch |".to_owned();
+    let mut text = "| one call |".to_owned();
     for place in places {
         text.push_str(&format!(" {} |", place.heading));
     }
@@ -126,7 +126,7 @@ mod tests {
         costs[1][1] = Err("refused".to_owned());
         let text = table(&places, &costs);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[..2], ["| one call in scratch | no jail | jail |", "|---|---:|---:|"]);
+        assert_eq!(lines[..2], ["| one call | no jail | jail |", "|---|---:|---:|"]);
         assert_eq!(lines[2], "| getppid | 500 ns | 1.5 µs (3.0×) |");
         assert_eq!(lines[3], "| stat | 500 ns | refused |");
     }
