@@ -247,7 +247,7 @@ impl Opening<'_> {
         let Name::Path(path) = pinned.name() else { return Ok(Reply::Continue) };
         let native = judge.native(path);
         let may_make = flags.contains(OFlag::O_CREAT);
-        if native.write && !(may_make && !native.make) && !self.truncates_ungoverned() {
+        if native.write && (native.make || !may_make) && !self.truncates_ungoverned() {
             return Ok(Reply::Continue);
         }
         if let Some((place, stat)) = named {
