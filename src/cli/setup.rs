@@ -82,7 +82,7 @@ fn layers(
 /// Stockade's records are hidden and its settings never writable, whatever a
 /// profile says: who could change them could loosen the next run.
 fn own_files(home: &Path) -> LayerSource {
-    let rule = |access, path: &Path, why: &str| Rule::for_path(access, path, why, "stockade itself");
+    let rule = |access, path: &Path, why: &str| Rule::for_path(access, path, why, Rule::STOCKADE);
     LayerSource {
         kind: LayerKind::Machine,
         profiles: Vec::new(),

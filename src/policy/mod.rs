@@ -8,6 +8,7 @@ pub mod builtin;
 pub mod explain;
 pub mod facts;
 pub mod git;
+pub mod hint;
 pub mod merge;
 pub mod pattern;
 pub mod plan;
@@ -35,7 +36,7 @@ pub use merge::{LayerSource, PolicyError, resolve};
 pub use pattern::Pattern;
 pub use rules::{Layer, Policy, Rule};
 pub use settings::{EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UnixSockets};
-pub use words::printable;
+pub use words::{printable, visible};
 
 /// Whose rules a layer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

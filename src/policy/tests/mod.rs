@@ -3,6 +3,7 @@
 mod builtin;
 mod errors;
 mod git;
+mod hints;
 mod links;
 mod plans;
 mod properties;
