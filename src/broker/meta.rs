@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use super::decode::{Change, Request};
 use crate::audit::{Event, Log, Verdict};
 use crate::path::{self, Name, Pinned};
-use crate::policy::{Effect, Policy, Verb, printable};
+use crate::policy::{Effect, Policy, Verb, hint, printable};
 use crate::sys::seccomp::Outcome;
 use crate::sys::{Errno, file};
 
@@ -26,7 +26,8 @@ pub(super) fn perform(
         Ok(pinned) => pinned,
         Err(errno) => {
             if errno == Errno::EACCES {
-                log.record(&event(request, format!("{:?}", request.subject), Verdict::Undecided, None));
+                let path = format!("{:?}", request.subject);
+                log.record(&event(request, path, Verdict::Undecided));
             }
             return Err(errno);
         }
@@ -55,13 +56,25 @@ fn allowed(request: &Request, pinned: &Pinned, policy: &Policy, log: &Log) -> bo
     }
     let rule = decision.rule.map(|id| policy.rule(id));
     let rule = rule.map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin));
-    log.record(&event(request, printable(path), Verdict::Refused, rule));
+    let hint = hint::hint(policy, path, Verb::Modify);
+    log.record(&Event { rule, hint, ..event(request, printable(path), Verdict::Refused) });
     false
 }
 
-fn event(request: &Request, path: String, verdict: Verdict, rule: Option<String>) -> Event {
+/// What is known of a refusal without a rule.
+fn event(request: &Request, path: String, verdict: Verdict) -> Event {
     let Request { caller, call, .. } = *request;
-    Event { pid: caller.as_raw(), command: command(caller), call, path, verdict, rule }
+    Event {
+        pid: caller.as_raw(),
+        command: command(caller),
+        call,
+        verb: Some(Verb::Modify.name()),
+        path,
+        to: None,
+        verdict,
+        rule: None,
+        hint: None,
+    }
 }
 
 /// What the caller calls itself; empty where it is gone.

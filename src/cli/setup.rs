@@ -99,6 +99,11 @@ pub(super) fn state_dir(home: &Path) -> PathBuf {
     xdg("XDG_STATE_HOME", home, ".local/state")
 }
 
+/// Where the record of each session lies, in a directory of its own.
+pub(super) fn sessions_dir(home: &Path) -> PathBuf {
+    state_dir(home).join("sessions")
+}
+
 /// `$XDG_CONFIG_HOME/stockade`.
 pub(super) fn config_dir(home: &Path) -> PathBuf {
     xdg("XDG_CONFIG_HOME", home, ".config")
