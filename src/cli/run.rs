@@ -36,7 +36,8 @@ pub(super) fn log(plan: &Plan, command: &[OsString]) -> Arc<Log> {
         command: command.to_vec(),
         workspace: places.workspace.clone(),
     };
-    Arc::new(Log::new(&setup::sessions_dir(&places.home), session, None))
+    let report = plan.report.as_ref().map(|report| report.path.clone());
+    Arc::new(Log::new(&setup::sessions_dir(&places.home), session, report))
 }
 
 /// Says aloud what opens the jail wide.

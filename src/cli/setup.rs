@@ -11,7 +11,8 @@ use super::profiles;
 use crate::launch::facts::FileSystem;
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
-use crate::policy::{self, Access, LayerKind, LayerSource, Places, Policy, Rule};
+use crate::policy::report::REPORT_END;
+use crate::policy::{self, Access, LayerKind, LayerSource, Places, Policy, ReportPlaces, Rule};
 use crate::seccomp;
 
 /// Where machine policy lies; it must belong to root.
@@ -40,7 +41,9 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
     let layers = layers(args, &current, &workspace, &home)?;
-    let places = Places { workspace, home, tmpdir: private_tmpdir() };
+    let tmpdir = private_tmpdir();
+    let report = Some(report_places(&tmpdir, &home));
+    let places = Places { workspace, home, tmpdir, report };
     let policy = policy::resolve(&layers, &places, facts)?;
     seccomp::check_names(&policy.settings.syscalls)?;
     Ok(policy)
@@ -147,6 +150,15 @@ fn private_tmpdir() -> PathBuf {
     let base = std::env::temp_dir();
     let base = base.canonicalize().unwrap_or(base);
     base.join(name)
+}
+
+/// Names for the jail's report. The random part is its own: the temporary
+/// directory's can be seen by anybody as long as it is there.
+fn report_places(tmpdir: &Path, home: &Path) -> ReportPlaces {
+    let mut name = tmpdir.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{:016x}{REPORT_END}", random()));
+    let apart = state_dir(home).join("reports").join(&name);
+    ReportPlaces { beside: tmpdir.with_file_name(name), apart }
 }
 
 /// 64 random bits, from the keys that the standard library draws for its hash tables.

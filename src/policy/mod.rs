@@ -13,6 +13,7 @@ pub mod merge;
 pub mod pattern;
 pub mod plan;
 pub mod profile;
+pub mod report;
 pub mod rules;
 pub mod settings;
 mod split;
@@ -34,6 +35,7 @@ use serde::Serialize;
 pub use access::{Access, Effect, Verb};
 pub use merge::{LayerSource, PolicyError, resolve};
 pub use pattern::Pattern;
+pub use report::ReportPlaces;
 pub use rules::{Layer, Policy, Rule};
 pub use settings::{EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UnixSockets};
 pub use words::{printable, visible};
@@ -118,4 +120,6 @@ pub struct Places {
     pub home: PathBuf,
     /// The session's private temporary directory (`TMPDIR` inside).
     pub tmpdir: PathBuf,
+    /// Where the report for the jail may lie; none where there is to be none.
+    pub report: Option<ReportPlaces>,
 }

@@ -112,6 +112,12 @@ impl Layer {
         Layer { kind, default, under_command_line: rules.len(), rules, trie }
     }
 
+    /// Adds a rule after all others.
+    pub(super) fn push(&mut self, rule: Rule) {
+        self.trie.add(&rule.pattern, self.rules.len());
+        self.rules.push(rule);
+    }
+
     /// Makes a rule hold for what another pattern matches as well.
     pub(super) fn add_alias(&mut self, rule: usize, pattern: &Pattern) {
         self.trie.add(pattern, rule);
