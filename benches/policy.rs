@@ -19,7 +19,8 @@ fn chain(name: &str) -> Vec<Profile> {
 
 fn policy(profiles: Vec<Profile>) -> Policy {
     let layer = LayerSource { kind: LayerKind::User, profiles, extra: Vec::new() };
-    let places = Places { workspace: workspace(), home: "/root".into(), tmpdir: "/tmp/none".into() };
+    let places =
+        Places { workspace: workspace(), home: "/root".into(), tmpdir: "/tmp/none".into(), report: None };
     resolve(&[layer], &places, &Remembered::new(&FileSystem)).expect("resolves")
 }
 

@@ -14,7 +14,7 @@ use crate::audit::{Event, Log, Verdict};
 use crate::landlock::rights::TRUNCATE;
 use crate::path::Place;
 use crate::policy::plan::{Plan, Rights};
-use crate::policy::{Access, Decision, Effect, Policy, Verb, printable};
+use crate::policy::{Access, Decision, Effect, Policy, Verb, hint, printable};
 use crate::sys::Errno;
 use crate::sys::file::Stat;
 
@@ -133,30 +133,38 @@ impl Judge {
         decision: &Decision,
     ) -> Errno {
         let rule = decision.rule.map(|id| self.policy.rule(id));
-        let rule = rule.map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin));
-        let _ = (to, verb);
-        self.record(call, printable(path), Verdict::Refused, rule);
+        self.log.record(&Event {
+            verb: Some(verb.name()),
+            to: to.map(printable),
+            rule: rule.map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin)),
+            hint: hint::hint(&self.policy, path, verb),
+            ..event(call, printable(path), Verdict::Refused)
+        });
         Errno::EACCES
     }
 
     /// Records that a call could not be decided about, where that is why it fails.
     pub(super) fn undecided(&self, call: &Call, what: &str, errno: Errno) -> Errno {
         if errno == Errno::EACCES {
-            self.record(call, printable(Path::new(what)), Verdict::Undecided, None);
+            self.log.record(&event(call, printable(Path::new(what)), Verdict::Undecided));
         }
         errno
     }
+}
 
-    fn record(&self, call: &Call, path: String, verdict: Verdict, rule: Option<String>) {
-        let Call { caller, name, .. } = *call;
-        self.log.record(&Event {
-            pid: caller.as_raw(),
-            command: command(caller),
-            call: name,
-            path,
-            verdict,
-            rule,
-        });
+/// What is known of every refusal.
+fn event(call: &Call, path: String, verdict: Verdict) -> Event {
+    let Call { caller, name, .. } = *call;
+    Event {
+        pid: caller.as_raw(),
+        command: command(caller),
+        call: name,
+        verb: None,
+        path,
+        to: None,
+        verdict,
+        rule: None,
+        hint: None,
     }
 }
 

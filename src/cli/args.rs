@@ -26,6 +26,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Say whether a path may be read, executed, created, modified or removed, and by which rule.
     Why(WhyArgs),
+    /// Show what was refused in a run, or check that its record is whole.
+    Log(LogArgs),
     /// List, show or check profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -97,6 +99,25 @@ pub struct WhyArgs {
 
     /// The path, which need not exist.
     pub path: PathBuf,
+}
+
+/// Arguments of `log`.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// Print the recorded lines, which are JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Leave out how the session started and ended.
+    #[arg(long)]
+    pub refused: bool,
+
+    /// Check the chain of hashes, of every session unless one is named; status 1 where one is broken.
+    #[arg(long, conflicts_with_all = ["json", "refused"])]
+    pub verify: bool,
+
+    /// A session's id, or as much of its beginning as no other has [default: the latest].
+    pub session: Option<String>,
 }
 
 /// The subcommands of `profile`.

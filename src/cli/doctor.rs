@@ -4,14 +4,12 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::args::{DoctorArgs, JailArgs};
 use super::error::CliError;
-use super::{print, print_json, setup};
-use crate::audit::Log;
+use super::{print, print_json, run, setup};
 use crate::landlock;
 use crate::launch::{self, Request};
 use crate::sys::with_causes;
@@ -177,8 +175,8 @@ fn try_mode(static_mode: bool) -> Result<u8, CliError> {
         static_mode,
     };
     let plan = setup::plan(&jail)?;
-    let log = Arc::new(Log::new(std::env::temp_dir(), "doctor".into()));
     let argv = [program.into_os_string(), "doctor".into(), "--inside".into()];
+    let log = run::log(&plan, &argv);
     Ok(launch::run(Request { plan: &plan, argv: &argv, best_effort: true, log })?.status)
 }
 

@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::launch::LaunchError;
-use crate::policy::PolicyError;
 use crate::policy::profile::ProfileError;
+use crate::policy::{PolicyError, visible};
 use crate::seccomp::FilterError;
 
 /// An error that ends the command.
@@ -60,6 +60,23 @@ pub enum CliError {
     /// `why` was given an unknown verb.
     #[error("unknown verb `{0}`: expected read, execute, create, modify or remove")]
     UnknownVerb(String),
+    /// The directory of all sessions, or a log in it, cannot be read.
+    #[error("the record in {} cannot be read", .0.display())]
+    Record(PathBuf, #[source] io::Error),
+    /// What cannot be the beginning of a session's id.
+    #[error("`{}` is no session: an id is made of digits, letters and `-`", visible(.0))]
+    BadSession(String),
+    /// No session of this id has recorded anything.
+    #[error("no session with a record begins with `{0}`")]
+    UnknownSession(String),
+    /// More than one session begins so.
+    #[error("{} sessions begin with `{prefix}`: {}", .sessions.len(), .sessions.join(", "))]
+    AmbiguousSession {
+        /// What was typed.
+        prefix: String,
+        /// Their ids.
+        sessions: Vec<String>,
+    },
     /// The jail could not be built, or the command not started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -83,6 +100,13 @@ impl CliError {
             }
             CliError::ProfileWritable(..) => Some("chmod go-w takes that away"),
             CliError::ProfileOwner(..) => Some("copy it to a file of your own"),
+            CliError::Record(_, error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Some("no jail may read it; inside, the file that STOCKADE_REPORT names tells the same")
+            }
+            CliError::UnknownSession(_) => Some(
+                "a session that refused nothing leaves no record; `stockade log --verify` lists the others",
+            ),
+            CliError::AmbiguousSession { .. } => Some("type more of it"),
             CliError::Launch(error) => error.hint(),
             _ => None,
         }

@@ -3,6 +3,7 @@
 pub mod args;
 mod doctor;
 pub mod error;
+mod log;
 mod plan;
 mod profile;
 mod profiles;
@@ -35,6 +36,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Plan(args) => plan::main(&args).map(|()| 0),
         Command::Why(args) => why::main(&args).map(|()| 0),
+        Command::Log(args) => log::main(&args),
         Command::Profile(command) => profile::main(&command).map(|()| 0),
         Command::Doctor(args) => doctor::main(&args),
     };

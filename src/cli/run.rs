@@ -1,13 +1,14 @@
 //! `stockade run`: the jail itself.
 
+use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::args::RunArgs;
 use super::error::CliError;
 use super::setup;
-use crate::audit::{Log, Summary};
-use crate::launch::{self, Request};
+use crate::audit::{Log, Session, Summary};
+use crate::launch::{self, LaunchError, Request};
 use crate::policy::UnixSockets;
 use crate::policy::plan::Plan;
 
@@ -16,14 +17,27 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     // Freed with the process, which ends right after the command.
     let plan = ManuallyDrop::new(setup::plan(&args.jail)?);
     warn(&plan);
-    let session = session_id();
-    let directory = setup::state_dir(&plan.policy.places.home).join("sessions").join(&session);
-    let log = Arc::new(Log::new(directory, session));
+    let log = log(&plan, &args.command);
     let request =
         Request { plan: &plan, argv: &args.command, best_effort: args.best_effort, log: Arc::clone(&log) };
-    let ended = launch::run(request)?;
+    let ended = launch::run(request);
+    log.close(ended.as_ref().map_or_else(LaunchError::status, |ended| ended.status));
     sum_up(&log.summary());
-    Ok(ended.status)
+    Ok(ended?.status)
+}
+
+/// The log of a new session, of which nothing is written yet.
+pub(super) fn log(plan: &Plan, command: &[OsString]) -> Arc<Log> {
+    let places = &plan.policy.places;
+    let started = jiff::Timestamp::now();
+    let session = Session {
+        id: session_id(started),
+        started,
+        command: command.to_vec(),
+        workspace: places.workspace.clone(),
+    };
+    let report = plan.report.as_ref().map(|report| report.path.clone());
+    Arc::new(Log::new(&setup::sessions_dir(&places.home), session, report))
 }
 
 /// Says aloud what opens the jail wide.
@@ -38,9 +52,8 @@ fn warn(plan: &Plan) {
 }
 
 /// Sorts by time, and cannot be met twice.
-fn session_id() -> String {
-    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
-    format!("{now}-{:06x}", setup::random() & 0xff_ffff)
+fn session_id(started: jiff::Timestamp) -> String {
+    format!("{}-{:06x}", started.strftime("%Y%m%d-%H%M%S"), setup::random() & 0xff_ffff)
 }
 
 /// One line about what the broker refused; silence where it refused nothing.

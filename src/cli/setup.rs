@@ -11,7 +11,8 @@ use super::profiles;
 use crate::launch::facts::FileSystem;
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
-use crate::policy::{self, Access, LayerKind, LayerSource, Places, Policy, Rule};
+use crate::policy::report::REPORT_END;
+use crate::policy::{self, Access, LayerKind, LayerSource, Places, Policy, ReportPlaces, Rule};
 use crate::seccomp;
 
 /// Where machine policy lies; it must belong to root.
@@ -40,7 +41,9 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
     let layers = layers(args, &current, &workspace, &home)?;
-    let places = Places { workspace, home, tmpdir: private_tmpdir() };
+    let tmpdir = private_tmpdir();
+    let report = Some(report_places(&tmpdir, &home));
+    let places = Places { workspace, home, tmpdir, report };
     let policy = policy::resolve(&layers, &places, facts)?;
     seccomp::check_names(&policy.settings.syscalls)?;
     Ok(policy)
@@ -82,7 +85,7 @@ fn layers(
 /// Stockade's records are hidden and its settings never writable, whatever a
 /// profile says: who could change them could loosen the next run.
 fn own_files(home: &Path) -> LayerSource {
-    let rule = |access, path: &Path, why: &str| Rule::for_path(access, path, why, "stockade itself");
+    let rule = |access, path: &Path, why: &str| Rule::for_path(access, path, why, Rule::STOCKADE);
     LayerSource {
         kind: LayerKind::Machine,
         profiles: Vec::new(),
@@ -97,6 +100,11 @@ fn own_files(home: &Path) -> LayerSource {
 /// `$XDG_STATE_HOME/stockade`.
 pub(super) fn state_dir(home: &Path) -> PathBuf {
     xdg("XDG_STATE_HOME", home, ".local/state")
+}
+
+/// Where the record of each session lies, in a directory of its own.
+pub(super) fn sessions_dir(home: &Path) -> PathBuf {
+    state_dir(home).join("sessions")
 }
 
 /// `$XDG_CONFIG_HOME/stockade`.
@@ -142,6 +150,15 @@ fn private_tmpdir() -> PathBuf {
     let base = std::env::temp_dir();
     let base = base.canonicalize().unwrap_or(base);
     base.join(name)
+}
+
+/// Names for the jail's report. The random part is its own: the temporary
+/// directory's can be seen by anybody as long as it is there.
+fn report_places(tmpdir: &Path, home: &Path) -> ReportPlaces {
+    let mut name = tmpdir.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{:016x}{REPORT_END}", random()));
+    let apart = state_dir(home).join("reports").join(&name);
+    ReportPlaces { beside: tmpdir.with_file_name(name), apart }
 }
 
 /// 64 random bits, from the keys that the standard library draws for its hash tables.

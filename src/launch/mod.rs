@@ -59,7 +59,7 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
     let command = request.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
 
     // From here on there is something to clean up, which dropping it does.
-    let _made = Made::new(plan)?;
+    let _made = Made::new(plan, &request.log)?;
     let ruleset = landlock::prepare(plan, abi)?;
     prctl::set_child_subreaper(true)
         .map_err(|errno| SysError::new("prctl(PR_SET_CHILD_SUBREAPER)", errno))?;
@@ -111,7 +111,7 @@ fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> 
         other => return Err(failure(other, command)),
     }
     // While the command runs there is time for what is left of other runs.
-    dirs::remove_stale(&request.plan.policy.places.tmpdir);
+    dirs::remove_stale(request.plan);
     let status = parent::wait(pid)?;
     // What is left of the jail may be waiting for the broker, so it goes first.
     parent::kill_the_rest();

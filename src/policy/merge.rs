@@ -103,6 +103,7 @@ pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> R
     let mut layers = Vec::with_capacity(sources.len());
     for source in sources {
         let mut rules = rules_of(source, places)?;
+        let under_command_line = rules.len();
         if source.kind == LayerKind::User {
             let protected = git::protection(places, facts, &mut notes);
             let commits = match settings.git {
@@ -116,6 +117,7 @@ pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> R
             LayerKind::Machine | LayerKind::Repository => Access::SCRATCH,
         };
         let mut layer = Layer::new(source.kind, default, rules);
+        layer.under_command_line = under_command_line;
         follow_links(&mut layer, places, facts, &mut notes);
         layers.push(layer);
     }

@@ -8,10 +8,12 @@ pub mod builtin;
 pub mod explain;
 pub mod facts;
 pub mod git;
+pub mod hint;
 pub mod merge;
 pub mod pattern;
 pub mod plan;
 pub mod profile;
+pub mod report;
 pub mod rules;
 pub mod settings;
 mod split;
@@ -33,10 +35,11 @@ use serde::Serialize;
 pub use access::{Access, Effect, Verb};
 pub use merge::{LayerSource, PolicyError, resolve};
 pub use pattern::Pattern;
+pub use report::ReportPlaces;
 pub use rules::{Layer, Policy, Rule};
 pub use settings::{EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UnixSockets};
 pub use walk::Walk;
-pub use words::printable;
+pub use words::{printable, visible};
 
 /// Whose rules a layer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -118,4 +121,6 @@ pub struct Places {
     pub home: PathBuf,
     /// The session's private temporary directory (`TMPDIR` inside).
     pub tmpdir: PathBuf,
+    /// Where the report for the jail may lie; none where there is to be none.
+    pub report: Option<ReportPlaces>,
 }

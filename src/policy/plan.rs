@@ -1,7 +1,7 @@
 //! Policy and facts compiled into plain data: what each kernel layer and the
 //! broker are to do.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::facts::{Facts, Kind};
+use super::report::{self, Report};
 use super::rules::{Policy, Rule};
 use super::words::{serialize_path, serialize_paths};
 use super::{Access, Effect, LayerKind, Note, RuleId, Verb, split};
@@ -182,21 +183,32 @@ pub struct Plan {
     /// Scratch directories that do not exist yet: made before the start and
     /// removed at the end if empty.
     pub make_dirs: Vec<PathBuf>,
+    /// What the jail is told of refusals; none where nobody records them.
+    pub report: Option<Report>,
     /// What a person should know about how it came out.
     pub notes: Vec<Note>,
 }
 
 /// Compiles a policy.
-pub fn compile(policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
+pub fn compile(mut policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
+    let mut report = report::place(&mut policy, mode);
     let make_dirs = make_dirs(&policy, facts);
-    let facts = WithMade::new(facts, &policy, &make_dirs);
-    let split::Grants { mut grants, splits, notes } = split::grants(&policy, &facts);
+    let mut facts = WithMade::new(facts, &policy, &make_dirs, None);
+    let mut found = split::grants(&policy, &facts);
+    if let Some(report) = &mut report {
+        report.early = !report::is_granted(&report.path, &found.grants);
+        if report.early {
+            facts.add_file(&report.path);
+            found = split::grants(&policy, &facts);
+        }
+    }
+    let split::Grants { mut grants, splits, notes } = found;
     if mode == Mode::Brokered {
         leave_making_to_broker(&mut grants, &policy);
     }
     let notes = policy.notes.iter().cloned().chain(notes).collect();
     let mediates_reads = mode == Mode::Brokered && splits.iter().any(|split| hides_new_names(split, &policy));
-    Plan { mode, policy: Arc::new(policy), grants, splits, mediates_reads, make_dirs, notes }
+    Plan { mode, policy: Arc::new(policy), grants, splits, mediates_reads, make_dirs, report, notes }
 }
 
 /// Landlock knows no names: where a rule binds names that do not exist yet
@@ -240,32 +252,46 @@ fn is_plain_dir(dir: &Path, root: &Path, facts: &dyn Facts) -> bool {
     dir.ancestors().take_while(|path| path.starts_with(root)).all(|path| facts.kind(path) == Some(Kind::Dir))
 }
 
-/// The facts as they will be once the launcher has made its directories.
+/// The facts as they will be once the launcher has made what the plan needs.
 struct WithMade<'a> {
     facts: &'a dyn Facts,
-    made: BTreeSet<PathBuf>,
+    made: BTreeMap<PathBuf, Kind>,
 }
 
 impl<'a> WithMade<'a> {
-    fn new(facts: &'a dyn Facts, policy: &Policy, make_dirs: &[PathBuf]) -> WithMade<'a> {
-        let made = make_dirs.iter().cloned().chain([policy.places.tmpdir.clone()]).collect();
-        WithMade { facts, made }
+    fn new(
+        facts: &'a dyn Facts,
+        policy: &Policy,
+        make_dirs: &[PathBuf],
+        report: Option<&Report>,
+    ) -> WithMade<'a> {
+        let dirs = make_dirs.iter().cloned().chain([policy.places.tmpdir.clone()]);
+        let mut with_made = WithMade { facts, made: dirs.map(|dir| (dir, Kind::Dir)).collect() };
+        if let Some(report) = report.filter(|report| report.early) {
+            with_made.add_file(&report.path);
+        }
+        with_made
+    }
+
+    /// Adds a file, and the directories on the way to it.
+    fn add_file(&mut self, path: &Path) {
+        for dir in path.ancestors().skip(1).take_while(|dir| self.facts.kind(dir).is_none()) {
+            self.made.insert(dir.to_path_buf(), Kind::Dir);
+        }
+        self.made.insert(path.to_path_buf(), Kind::File);
     }
 }
 
 impl Facts for WithMade<'_> {
     fn kind(&self, path: &Path) -> Option<Kind> {
-        if self.made.contains(path) { Some(Kind::Dir) } else { self.facts.kind(path) }
+        self.made.get(path).copied().or_else(|| self.facts.kind(path))
     }
 
     fn list(&self, dir: &Path) -> Option<Vec<(OsString, Kind)>> {
-        if self.made.contains(dir) {
-            return Some(Vec::new());
-        }
-        let mut entries = self.facts.list(dir)?;
-        for path in self.made.iter().filter(|path| path.parent() == Some(dir)) {
+        let mut entries = if self.made.contains_key(dir) { Vec::new() } else { self.facts.list(dir)? };
+        for (path, kind) in self.made.iter().filter(|(path, _)| path.parent() == Some(dir)) {
             if let Some(name) = path.file_name() {
-                entries.push((name.to_os_string(), Kind::Dir));
+                entries.push((name.to_os_string(), *kind));
             }
         }
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -283,7 +309,7 @@ impl Facts for WithMade<'_> {
 
 /// Every rule with its enforcer, in the policy's order.
 pub fn enforcement(plan: &Plan, facts: &dyn Facts) -> Vec<Enforcement> {
-    let facts = WithMade::new(facts, &plan.policy, &plan.make_dirs);
+    let facts = WithMade::new(facts, &plan.policy, &plan.make_dirs, plan.report.as_ref());
     let mut all = Vec::new();
     for (layer, rules) in plan.policy.layers.iter().map(|layer| &layer.rules).enumerate() {
         for (index, rule) in rules.iter().enumerate() {

@@ -25,6 +25,9 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// What a rule that Stockade brings itself names as its source.
+    pub const STOCKADE: &str = "stockade itself";
+
     /// A rule for one path and what is beneath it, stronger than any profile's.
     pub fn for_path(access: Access, path: &Path, why: &str, source: &str) -> Rule {
         Rule {
@@ -58,6 +61,9 @@ pub struct Layer {
     pub default: Access,
     /// In order; the last one that matches wins.
     pub rules: Vec<Rule>,
+    /// How many of them the command line's own come after or are among: what
+    /// comes later wins over `--allow`.
+    pub(super) under_command_line: usize,
     trie: Trie,
 }
 
@@ -113,7 +119,13 @@ impl Layer {
     /// A layer of these rules.
     pub fn new(kind: LayerKind, default: Access, rules: Vec<Rule>) -> Layer {
         let trie = Trie::of(&rules);
-        Layer { kind, default, rules, trie }
+        Layer { kind, default, under_command_line: rules.len(), rules, trie }
+    }
+
+    /// Adds a rule after all others.
+    pub(super) fn push(&mut self, rule: Rule) {
+        self.trie.add(&rule.pattern, self.rules.len());
+        self.rules.push(rule);
     }
 
     /// Makes a rule hold for what another pattern matches as well.

@@ -37,7 +37,7 @@ pub fn check_value(value: &str) -> Result<(), VarError> {
 }
 
 fn nowhere() -> Places {
-    Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into() }
+    Places { workspace: "/".into(), home: "/".into(), tmpdir: "/".into(), report: None }
 }
 
 /// A pattern as written → an absolute pattern. A relative one starts at the workspace.

@@ -177,7 +177,17 @@ impl<'a> LayerWalk<'a> {
         self.floor.map_or(access, |(floor, _)| access.strictest(floor))
     }
 
-    fn decide(&self, verb: Verb) -> (Effect, Option<usize>) {
+    /// Whether one more `--allow` would decide here: one that names this very
+    /// path, or else the directory that it is in.
+    pub(super) fn yields_to_command_line(&self, names_this: bool) -> bool {
+        let under = self.last.is_none_or(|last| last < self.layer.under_command_line);
+        let is_floor = |rule: &usize| self.layer.rules[*rule].force == Force::Final;
+        // It goes below floors at its own depth and above it.
+        under && (names_this || !self.nodes().any(|node| node.rules.iter().any(is_floor)))
+    }
+
+    /// What this layer alone decides here, and the rule by its index.
+    pub(super) fn decide(&self, verb: Verb) -> (Effect, Option<usize>) {
         let effect = self.above_floor().effect(verb);
         match self.floor {
             Some((floor, rule)) if floor.effect(verb) >= effect => (floor.effect(verb), Some(rule)),

@@ -1,5 +1,6 @@
 //! The command line: what is refused before anything runs, and what the other commands print.
 
 mod bad_input;
+mod log;
 mod names;
 mod words;

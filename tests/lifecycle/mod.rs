@@ -2,5 +2,6 @@
 
 mod exit;
 mod interrupted;
+mod report;
 mod terminal;
 mod traces;

@@ -3,10 +3,12 @@
 mod builtin;
 mod errors;
 mod git;
+mod hints;
 mod links;
 mod plans;
 mod properties;
 mod reference;
+mod report;
 mod rules;
 mod settings;
 mod sources;
@@ -22,7 +24,12 @@ use super::rules::Force;
 use super::{LayerKind, Pattern, Places, Policy, Rule, Verb, vars};
 
 fn places() -> Places {
-    Places { workspace: "/home/u/work".into(), home: "/home/u".into(), tmpdir: "/tmp/session".into() }
+    Places {
+        workspace: "/home/u/work".into(),
+        home: "/home/u".into(),
+        tmpdir: "/tmp/session".into(),
+        report: None,
+    }
 }
 
 /// A profile from everything but its head.

@@ -20,7 +20,7 @@ const NAMES: [&str; 5] = ["a", "b", "c", ".git", "x.txt"];
 const WILDCARDS: [&str; 6] = ["**", "*", "?", "*.txt", "[ab]", ".*"];
 
 fn places() -> Places {
-    Places { workspace: "/a".into(), home: "/b".into(), tmpdir: "/tmp".into() }
+    Places { workspace: "/a".into(), home: "/b".into(), tmpdir: "/tmp".into(), report: None }
 }
 
 fn name() -> impl Strategy<Value = &'static str> {

@@ -213,7 +213,8 @@ fn variables_and_the_home_are_expanded() {
 
 #[test]
 fn places_with_wildcards_in_their_names_are_taken_literally() {
-    let places = Places { workspace: "/w/[*]?".into(), home: "/h/{a,b}".into(), tmpdir: "/t/~".into() };
+    let places =
+        Places { workspace: "/w/[*]?".into(), home: "/h/{a,b}".into(), tmpdir: "/t/~".into(), report: None };
     let expand = |pattern| expand_pattern(pattern, &places).expect("expands");
     for (pattern, path) in [("x", "/w/[*]?/x"), ("~/x", "/h/{a,b}/x"), ("${TMPDIR}/x", "/t/~/x")] {
         let parsed = crate::policy::Pattern::parse(expand(pattern)).expect("parses");

@@ -1,0 +1,80 @@
+//! The report for the jail: what was refused, by which rule, what would allow
+//! it. The jail can read it and not write it, so that a program can rely on it.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use serde::Serialize;
+
+use super::{Event, Verdict};
+
+/// A line of the report.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: &'a str,
+    call: &'static str,
+    verb: Option<&'static str>,
+    path: &'a str,
+    to: Option<&'a str>,
+    verdict: Verdict,
+    rule: Option<&'a str>,
+    hint: Option<&'a str>,
+}
+
+/// The report of one jail.
+#[derive(Debug)]
+pub(super) struct Report {
+    path: PathBuf,
+    file: Option<Held>,
+}
+
+/// An open report, locked if possible, so that other runs can tell that
+/// somebody still writes it.
+#[derive(Debug)]
+enum Held {
+    Locked(Flock<File>),
+    /// Somebody in the jail was faster: then it stays as long as they do.
+    Unlocked(File),
+}
+
+impl Report {
+    /// A report that does not exist yet.
+    pub(super) fn new(path: PathBuf) -> Report {
+        Report { path, file: None }
+    }
+
+    /// Makes it, with nothing in it, if that has not been done yet.
+    pub(super) fn make(&mut self) -> io::Result<&mut File> {
+        if self.file.is_none() {
+            if let Some(dir) = self.path.parent() {
+                DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+            }
+            let file = OpenOptions::new()
+                .append(true)
+                .create_new(true)
+                .mode(0o600)
+                .custom_flags(OFlag::O_NOFOLLOW.bits())
+                .open(&self.path)?;
+            let held = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+            self.file = Some(held.map_or_else(|(file, _)| Held::Unlocked(file), Held::Locked));
+        }
+        match &mut self.file {
+            Some(Held::Locked(file)) => Ok(file),
+            Some(Held::Unlocked(file)) => Ok(file),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Adds a line.
+    pub(super) fn write(&mut self, time: &str, event: &Event) -> io::Result<()> {
+        let Event { call, verb, path, to, verdict, rule, hint, .. } = event;
+        let (to, rule, hint) = (to.as_deref(), rule.as_deref(), hint.as_deref());
+        let line = Line { time, call, verb: *verb, path, to, verdict: *verdict, rule, hint };
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        self.make()?.write_all(&text)
+    }
+}
