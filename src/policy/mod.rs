@@ -9,6 +9,7 @@ pub mod explain;
 pub mod facts;
 pub mod git;
 pub mod hint;
+mod lines;
 pub mod merge;
 pub mod pattern;
 pub mod plan;
