@@ -174,12 +174,23 @@ impl Wildcard {
 
 /// Whether a name fits a pattern in which `*` stands for any text, and other
 /// bytes for those that are the same to `same`.
-pub fn stars_match(pattern: &[u8], name: &[u8], same: fn(&u8, &u8) -> bool) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|start| stars_match(rest, &name[start..], same)),
-        Some((first, rest)) => {
-            name.split_first().is_some_and(|(head, tail)| same(head, first) && stars_match(rest, tail, same))
+pub fn stars_match(pattern: &[u8], name: &[u8], same: impl Fn(&u8, &u8) -> bool) -> bool {
+    let (mut pattern, mut name) = (pattern, name);
+    // What follows the last star, and the name from where that is tried next.
+    let mut retry: Option<(&[u8], &[u8])> = None;
+    while let Some((head, tail)) = name.split_first() {
+        match pattern.split_first() {
+            Some((b'*', rest)) => {
+                pattern = rest;
+                retry = Some((rest, tail));
+            }
+            Some((first, rest)) if same(head, first) => (pattern, name) = (rest, tail),
+            _ => {
+                let Some((rest, later)) = retry else { return false };
+                (pattern, name) = (rest, later);
+                retry = later.split_first().map(|(_, tail)| (rest, tail));
+            }
         }
     }
+    pattern.iter().all(|byte| *byte == b'*')
 }
