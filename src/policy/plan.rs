@@ -234,13 +234,13 @@ fn make_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
         .filter_map(|rule| if rule.access == Access::SCRATCH { rule.pattern.literal() } else { None });
     let mut dirs: Vec<PathBuf> = literals
         .filter(|path| {
+            // Most fail here, and it costs least.
+            let parent = path.parent().filter(|parent| facts.kind(parent) == Some(Kind::Dir));
+            let Some(parent) = parent.filter(|_| facts.kind(path).is_none()) else { return false };
             let places = &policy.places;
             let inside = [&places.workspace, &places.home].into_iter().find(|root| path.starts_with(root));
             let Some(root) = inside else { return false };
-            path != root
-                && is_plain_dir(path.parent().unwrap_or(root), root, facts)
-                && facts.kind(path).is_none()
-                && Rights::native(policy.access(path)).make
+            path != root && is_plain_dir(parent, root, facts) && Rights::native(policy.access(path)).make
         })
         .collect();
     dirs.sort();
@@ -255,7 +255,8 @@ fn is_plain_dir(dir: &Path, root: &Path, facts: &dyn Facts) -> bool {
 /// The facts as they will be once the launcher has made what the plan needs.
 struct WithMade<'a> {
     facts: &'a dyn Facts,
-    made: BTreeMap<PathBuf, Kind>,
+    /// Compared as text, for comparing paths is slow.
+    made: BTreeMap<OsString, Kind>,
 }
 
 impl<'a> WithMade<'a> {
@@ -266,7 +267,7 @@ impl<'a> WithMade<'a> {
         report: Option<&Report>,
     ) -> WithMade<'a> {
         let dirs = make_dirs.iter().cloned().chain([policy.places.tmpdir.clone()]);
-        let mut with_made = WithMade { facts, made: dirs.map(|dir| (dir, Kind::Dir)).collect() };
+        let mut with_made = WithMade { facts, made: dirs.map(|dir| (dir.into(), Kind::Dir)).collect() };
         if let Some(report) = report.filter(|report| report.early) {
             with_made.add_file(&report.path);
         }
@@ -276,20 +277,22 @@ impl<'a> WithMade<'a> {
     /// Adds a file, and the directories on the way to it.
     fn add_file(&mut self, path: &Path) {
         for dir in path.ancestors().skip(1).take_while(|dir| self.facts.kind(dir).is_none()) {
-            self.made.insert(dir.to_path_buf(), Kind::Dir);
+            self.made.insert(dir.into(), Kind::Dir);
         }
-        self.made.insert(path.to_path_buf(), Kind::File);
+        self.made.insert(path.into(), Kind::File);
     }
 }
 
 impl Facts for WithMade<'_> {
     fn kind(&self, path: &Path) -> Option<Kind> {
-        self.made.get(path).copied().or_else(|| self.facts.kind(path))
+        self.made.get(path.as_os_str()).copied().or_else(|| self.facts.kind(path))
     }
 
     fn list(&self, dir: &Path) -> Option<Vec<(OsString, Kind)>> {
-        let mut entries = if self.made.contains_key(dir) { Vec::new() } else { self.facts.list(dir)? };
-        for (path, kind) in self.made.iter().filter(|(path, _)| path.parent() == Some(dir)) {
+        let mut entries =
+            if self.made.contains_key(dir.as_os_str()) { Vec::new() } else { self.facts.list(dir)? };
+        let made = self.made.iter().map(|(path, kind)| (Path::new(path), kind));
+        for (path, kind) in made.filter(|(path, _)| path.parent() == Some(dir)) {
             if let Some(name) = path.file_name() {
                 entries.push((name.to_os_string(), *kind));
             }
