@@ -14,6 +14,7 @@ pub mod plan;
 pub mod profile;
 pub mod rules;
 pub mod settings;
+mod sockets;
 mod split;
 mod trie;
 pub mod vars;
