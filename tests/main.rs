@@ -11,5 +11,6 @@ mod incidents;
 mod lifecycle;
 mod readme;
 mod scratch;
+mod sockets;
 mod support;
 mod tools;

@@ -112,7 +112,7 @@ pub(super) fn access(rights: Rights, is_dir: bool, abi: ABI) -> BitFlags<AccessF
     }
     // The jail's own sockets need no right, and those of others that lie in
     // scratch are none of its business.
-    access.remove(AccessFs::from(AccessFs::ResolveUnix));
+    access.remove(AccessFs::ResolveUnix);
     access &= AccessFs::from_all(abi);
     if is_dir { access } else { access & AccessFs::from_file(abi) }
 }
