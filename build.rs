@@ -34,8 +34,8 @@ fn convert(yaml: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let text = fs::read_to_string(yaml)?;
     let document: serde_json::Value =
         serde_yaml::from_str(&text).map_err(|error| format!("{}: {error}", yaml.display()))?;
-    let Lines { version, extends, rules } = Lines::of(&text);
-    let prepared = serde_json::to_vec(&(version, extends, rules, document))?;
+    let Lines { version, extends, sockets, rules } = Lines::of(&text);
+    let prepared = serde_json::to_vec(&(version, extends, sockets, rules, document))?;
     fs::write(out.join(yaml).with_extension("json"), prepared)?;
     Ok(())
 }

@@ -8,6 +8,8 @@ pub(super) struct Lines {
     pub(super) version: usize,
     /// Of the key `extends`.
     pub(super) extends: usize,
+    /// Of the key `unix_sockets`.
+    pub(super) sockets: usize,
     /// Of the key `rules`, then of each rule, as far as they could be counted.
     pub(super) rules: Vec<usize>,
 }
@@ -18,6 +20,7 @@ impl Lines {
         Lines {
             version: key_line(text, "version"),
             extends: key_line(text, "extends"),
+            sockets: key_line(text, "unix_sockets"),
             rules: rule_lines(text),
         }
     }

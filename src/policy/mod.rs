@@ -17,6 +17,7 @@ pub mod profile;
 pub mod report;
 pub mod rules;
 pub mod settings;
+mod sockets;
 mod split;
 mod trie;
 pub mod vars;

@@ -12,7 +12,7 @@ use super::facts::{Facts, Kind};
 use super::report::{self, Report};
 use super::rules::{Policy, Rule};
 use super::words::{serialize_path, serialize_paths};
-use super::{Access, Effect, LayerKind, Note, RuleId, Verb, split};
+use super::{Access, Effect, LayerKind, Network, Note, Origin, RuleId, Verb, split};
 
 /// Who stays behind to serve what Landlock cannot decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -175,6 +175,9 @@ pub struct Plan {
     pub policy: Arc<Policy>,
     /// What Landlock grants, sorted by path.
     pub grants: Vec<Grant>,
+    /// Sockets of others, and directories of them, that Landlock lets be
+    /// connected to where it governs that (ABI 9).
+    pub sockets: Vec<PathBuf>,
     /// Where grants had to be split.
     pub splits: Vec<Split>,
     /// Whether opening for reading visits the broker: somewhere a new name may
@@ -206,9 +209,23 @@ pub fn compile(mut policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
     if mode == Mode::Brokered {
         leave_making_to_broker(&mut grants, &policy);
     }
-    let notes = policy.notes.iter().cloned().chain(notes).collect();
+    let unserved = if mode == Mode::Static { without_broker(&policy) } else { Vec::new() };
+    let notes = policy.notes.iter().cloned().chain(notes).chain(unserved).collect();
+    let sockets = policy.sockets_at_start(&facts);
     let mediates_reads = mode == Mode::Brokered && splits.iter().any(|split| hides_new_names(split, &policy));
-    Plan { mode, policy: Arc::new(policy), grants, splits, mediates_reads, make_dirs, report, notes }
+    Plan { mode, policy: Arc::new(policy), grants, sockets, splits, mediates_reads, make_dirs, report, notes }
+}
+
+/// Settings that mean less where nobody stays behind.
+fn without_broker(policy: &Policy) -> Vec<Note> {
+    let loopback = (policy.settings.network == Network::Loopback)
+        .then_some("network: loopback needs the broker, so with --static it acts as none");
+    let sockets = policy.names_sockets().then_some(
+        "unix_sockets: without the broker only what Landlock can be told at the start may be connected to, \
+         and before ABI 9 nothing",
+    );
+    let texts = loopback.into_iter().chain(sockets);
+    texts.map(|text| Note { origin: Origin::default(), text: text.into() }).collect()
 }
 
 /// Landlock knows no names: where a rule binds names that do not exist yet

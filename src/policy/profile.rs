@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::lines::{Lines, key_line};
 use super::vars::{self, VarError};
-use super::written::{AccessDocument, Size, one_or_more};
-use super::{Access, GitMode, Network, Origin, UnixSockets, pattern};
+use super::written::{AccessDocument, Size, SocketsSpec, one_or_more};
+use super::{Access, GitMode, Network, Origin, pattern};
 
 /// The schema version that this program reads.
 const VERSION: u32 = 1;
@@ -95,8 +95,17 @@ pub struct Profile {
     pub rules: Vec<RuleSpec>,
     /// Its other settings.
     pub settings: SettingsSpec,
+    /// Where it says which sockets may be connected to.
+    pub sockets_at: usize,
     /// Where it was read.
     pub origin: Origin,
+}
+
+impl Profile {
+    /// Where it says which sockets may be connected to.
+    pub(super) fn sockets_origin(&self) -> Origin {
+        Origin { line: self.sockets_at, ..self.origin.clone() }
+    }
 }
 
 /// A rule, as written.
@@ -123,7 +132,7 @@ pub struct SettingsSpec {
     /// The network.
     pub network: Option<Network>,
     /// Unix sockets.
-    pub unix_sockets: Option<UnixSockets>,
+    pub unix_sockets: Option<SocketsSpec>,
     /// Resource limits.
     #[serde(default)]
     pub limits: LimitsSpec,
@@ -196,7 +205,7 @@ struct Document {
     #[serde(default)]
     env: EnvSpec,
     network: Option<Network>,
-    unix_sockets: Option<UnixSockets>,
+    unix_sockets: Option<SocketsSpec>,
     #[serde(default)]
     limits: LimitsSpec,
     #[serde(default)]
@@ -254,8 +263,8 @@ pub(super) fn parse_prepared(json: &str, source: &str) -> Result<Profile, Profil
         column: error.column(),
         message: error.to_string(),
     })?;
-    let (version, extends, rules, document): (usize, usize, Vec<usize>, Document) = prepared;
-    build(document, &Lines { version, extends, rules }, source)
+    let (version, extends, sockets, rules, document): (usize, usize, usize, Vec<usize>, Document) = prepared;
+    build(document, &Lines { version, extends, sockets, rules }, source)
 }
 
 fn build(document: Document, lines: &Lines, source: &str) -> Result<Profile, ProfileError> {
@@ -291,6 +300,7 @@ fn build(document: Document, lines: &Lines, source: &str) -> Result<Profile, Pro
             syscalls: document.syscalls,
             git: document.git,
         },
+        sockets_at: lines.sockets,
         origin: origin(0),
     })
 }
@@ -306,7 +316,9 @@ fn check(profile: &Profile, text: &str) -> Result<(), ProfileError> {
         let bad = |reason| ProfileError::Env { origin: origin.clone(), name: name.clone(), reason };
         vars::check_value(value).map_err(bad)?;
     }
-    Ok(())
+    let origin = profile.sockets_origin();
+    let sockets = profile.settings.unix_sockets.iter().filter_map(|spec| spec.allow.as_ref());
+    sockets.flatten().try_for_each(|pattern| check_pattern(pattern, &origin))
 }
 
 fn check_pattern(pattern: &str, origin: &Origin) -> Result<(), ProfileError> {

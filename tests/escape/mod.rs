@@ -3,9 +3,11 @@
 use crate::support::attack::Attack;
 
 mod abi;
+mod connections;
 mod descriptors;
 mod ipc;
 mod links;
+mod loopback;
 mod metadata;
 mod nested;
 mod planted;
@@ -21,14 +23,18 @@ mod terminal;
 /// All attacks of all files.
 pub const ATTACKS: &[&[Attack]] = &[
     abi::ATTACKS,
+    connections::ATTACKS,
     descriptors::ATTACKS,
     crate::fidelity::ATTACKS,
     ipc::ATTACKS,
     links::ATTACKS,
+    loopback::ATTACKS,
     metadata::ATTACKS,
     privileges::ATTACKS,
     processes::ATTACKS,
     race::ATTACKS,
+    crate::sockets::ATTACKS,
+    crate::sockets::ODD_ATTACKS,
     sockets::ATTACKS,
     stress::ATTACKS,
     syscalls::ATTACKS,

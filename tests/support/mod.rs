@@ -4,6 +4,7 @@
 pub mod attack;
 pub mod fixture;
 pub mod jail;
+pub mod net;
 pub mod os;
 pub mod outsider;
 pub mod process;
