@@ -203,7 +203,7 @@ fn connects(_: &[OsString]) {
 
 /// Sockets that are connected already, or may not be connected to.
 fn connect_in_states(listener: i64) {
-    fs::set_permissions("q", fs::Permissions::from_mode(0)).expect("chmod");
+    fs::set_permissions("q", fs::Permissions::from_mode(0o000)).expect("chmod");
     // Root has none of its powers in a jail.
     let refused = crate::support::is_root() || connect(new(PACKETS), &unix("q")) == -1;
     say("without rights", &refused.to_string());
