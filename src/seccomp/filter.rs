@@ -23,6 +23,7 @@ use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Network, SyscallRules, UnixSockets};
 use crate::sys::Errno;
 use crate::sys::seccomp::Instruction;
+use crate::sys::socket::can_take_descriptors;
 
 const RET_ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const RET_ERRNO: u32 = libc::SECCOMP_RET_ERRNO;
@@ -61,6 +62,8 @@ pub struct Config<'a> {
     pub unix_sockets: UnixSockets,
     /// Whether rules name Unix sockets of others.
     pub names_sockets: bool,
+    /// Whether a broker could take the caller's sockets.
+    pub takes_sockets: bool,
     /// Whether opening for reading visits the broker too.
     pub mediates_reads: bool,
     /// Exceptions by name.
@@ -78,18 +81,24 @@ impl<'a> Config<'a> {
             network: settings.network,
             unix_sockets: settings.unix_sockets,
             names_sockets: plan.policy.names_sockets(),
+            takes_sockets: can_take_descriptors(),
             mediates_reads: plan.mediates_reads,
             syscalls: &settings.syscalls,
         }
     }
 
-    /// What is left of the network's setting in this mode: loopback alone
-    /// takes a broker.
+    /// What is left of the network's setting: loopback takes a broker that
+    /// serves sockets.
     pub fn internet(&self) -> Network {
-        match (self.network, self.mode) {
-            (Network::Loopback, Mode::Static) => Network::None,
-            (network, _) => network,
+        match self.network {
+            Network::Loopback if !self.serves_sockets() => Network::None,
+            network => network,
         }
+    }
+
+    /// Whether a broker is there, and can act on the caller's sockets.
+    pub fn serves_sockets(&self) -> bool {
+        self.mode == Mode::Brokered && self.takes_sockets
     }
 
     /// Whether Landlock decides which Unix sockets can be reached, or the
@@ -104,7 +113,7 @@ impl<'a> Config<'a> {
     fn serves(&self, addresses: Addresses) -> bool {
         let unix = !self.governs_unix_sockets() || self.names_sockets;
         let internet = self.internet() == Network::Loopback;
-        self.mode == Mode::Brokered && (internet || (unix && addresses == Addresses::Any))
+        self.serves_sockets() && (internet || (unix && addresses == Addresses::Any))
     }
 }
 

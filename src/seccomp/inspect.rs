@@ -6,7 +6,6 @@ use super::filter::Config;
 use super::table::Inspection;
 use crate::landlock::rights::TRUNCATE;
 use crate::policy::Network;
-use crate::policy::plan::Mode;
 use crate::sys::Errno;
 
 /// A test of one argument. Only its low 32 bits count: all that is tested
@@ -153,9 +152,10 @@ fn socket(config: &Config<'_>) -> Vec<Case> {
         }
     }
     if !config.governs_unix_sockets() {
-        match config.mode {
-            Mode::Brokered => cases.extend(datagrams()),
-            Mode::Static => cases.push(case(Errno::EACCES, [is(0, domain(AF_UNIX))])),
+        if config.serves_sockets() {
+            cases.extend(datagrams());
+        } else {
+            cases.push(case(Errno::EACCES, [is(0, domain(AF_UNIX))]));
         }
     }
     cases

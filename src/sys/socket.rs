@@ -2,7 +2,7 @@
 //! and listening on it in their stead.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, fstat};
@@ -35,6 +35,13 @@ pub fn take_descriptor(
     // SAFETY: three integers; the new descriptor is nobody else's.
     let result = unsafe { libc::syscall(SYS_PIDFD_GETFD, pidfd.as_raw_fd(), fd, 0) };
     check(result).map(owned)
+}
+
+/// Whether descriptors of other processes can be taken: the filter of a
+/// container may forbid it also where reading memory is allowed.
+pub fn can_take_descriptors() -> bool {
+    let me = nix::unistd::getpid();
+    pidfd_open(me, 0).is_ok_and(|pidfd| take_descriptor(me, || Ok(me), pidfd.as_raw_fd()).is_ok())
 }
 
 fn pidfd_open(pid: Pid, flags: libc::c_int) -> Result<OwnedFd, Errno> {
@@ -156,9 +163,17 @@ pub fn bound_inode(socket: BorrowedFd<'_>) -> Result<u32, Errno> {
     inode_of(&answer[..usize::try_from(size).unwrap_or(0).min(answer.len())])
 }
 
+/// Whether [`bound_inode`] works here.
+pub fn can_tell_files() -> bool {
+    let pair = std::os::unix::net::UnixStream::pair();
+    pair.is_ok_and(|(one, _other)| bound_inode(one.as_fd()) == Err(Errno::ENOENT))
+}
+
+/// The type of both question and answer (`<linux/sock_diag.h>`).
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+
 /// `struct nlmsghdr` and `struct unix_diag_req`: the file behind one socket.
 fn diag_request(socket: u32) -> Vec<u8> {
-    const SOCK_DIAG_BY_FAMILY: u16 = 20;
     const NLM_F_REQUEST: u16 = 1;
     const UDIAG_SHOW_VFS: u32 = 2;
     let mut request = 40_u32.to_ne_bytes().to_vec();
@@ -174,15 +189,15 @@ fn diag_request(socket: u32) -> Vec<u8> {
 }
 
 /// The inode in the answer: `struct nlmsghdr`, `struct unix_diag_msg`, then
-/// attributes, of which `UNIX_DIAG_VFS` holds it in front. `ENOENT`: the
-/// kernel says nothing about one.
+/// attributes, of which `UNIX_DIAG_VFS` holds it in front. `ENOENT`: there is
+/// none. `EOPNOTSUPP`: the kernel does not say.
 fn inode_of(answer: &[u8]) -> Result<u32, Errno> {
     const UNIX_DIAG_VFS: u16 = 1;
     const HEADERS: usize = 16 + 16;
     let half = |at: usize| answer.get(at..at + 2)?.try_into().ok().map(u16::from_ne_bytes);
     let word = |at: usize| answer.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
-    if half(4) != Some(20) {
-        return Err(Errno::ENOENT);
+    if half(4) != Some(SOCK_DIAG_BY_FAMILY) {
+        return Err(Errno::EOPNOTSUPP);
     }
     let mut at = HEADERS;
     while let (Some(length), Some(kind)) = (half(at), half(at + 2)) {
@@ -212,7 +227,6 @@ pub fn unix_address(path: &CStr) -> Result<Vec<u8>, Errno> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
     use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::UnixListener;
 

@@ -144,6 +144,9 @@ fn the_broker_serves_unix_sockets_that_send_on_connections_alone() {
         let alone =
             |config: &mut Config<'_>| (config.network, config.abi, config.mode) = (network, 8, Mode::Static);
         check("socket", alone, &unix_sockets(Fail(EACCES), Fail(EACCES)));
+        let in_container =
+            |config: &mut Config<'_>| (config.network, config.takes_sockets) = (network, false);
+        check("socket", in_container, &unix_sockets(Fail(EACCES), Fail(EACCES)));
     }
 }
 
@@ -169,7 +172,7 @@ fn with_loopback_there_is_tcp_and_nothing_else() {
 #[test]
 fn the_broker_sees_addresses_that_the_kernel_does_not_govern() {
     type Adjust = fn(&mut Config<'_>);
-    let cases: [(Adjust, Answer, Answer); 8] = [
+    let cases: [(Adjust, Answer, Answer); 9] = [
         (|config| config.abi = 8, Notify, Run),
         (|config| config.abi = 9, Run, Run),
         (|config| (config.abi, config.names_sockets) = (9, true), Notify, Run),
@@ -182,6 +185,7 @@ fn the_broker_sees_addresses_that_the_kernel_does_not_govern() {
             Notify,
         ),
         (|config| (config.mode, config.network) = (Mode::Static, Network::Loopback), Run, Run),
+        (|config| (config.takes_sockets, config.network) = (false, Network::Loopback), Run, Run),
     ];
     for (adjust, addresses, listening) in cases {
         for name in ["bind", "connect"] {

@@ -31,6 +31,7 @@ fn configs(syscalls: &SyscallRules) -> Vec<Config<'_>> {
                             network,
                             unix_sockets,
                             names_sockets: false,
+                            takes_sockets: true,
                             mediates_reads,
                             syscalls,
                         }));
@@ -51,6 +52,7 @@ fn strict(arch: Arch, syscalls: &SyscallRules) -> Config<'_> {
         network: Network::None,
         unix_sockets: UnixSockets::Own,
         names_sockets: false,
+        takes_sockets: true,
         mediates_reads: false,
         syscalls,
     }
