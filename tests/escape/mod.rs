@@ -15,6 +15,7 @@ mod race;
 mod secrets;
 mod sockets;
 mod stress;
+mod swap;
 mod syscalls;
 mod terminal;
 
@@ -31,6 +32,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     race::ATTACKS,
     sockets::ATTACKS,
     stress::ATTACKS,
+    swap::ATTACKS,
     syscalls::ATTACKS,
     terminal::ATTACKS,
 ];
