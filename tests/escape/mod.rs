@@ -17,6 +17,7 @@ mod race;
 mod secrets;
 mod sockets;
 mod stress;
+mod swap;
 mod syscalls;
 mod terminal;
 
@@ -37,6 +38,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     crate::sockets::ODD_ATTACKS,
     sockets::ATTACKS,
     stress::ATTACKS,
+    swap::ATTACKS,
     syscalls::ATTACKS,
     terminal::ATTACKS,
 ];

@@ -4,9 +4,11 @@
 pub mod attack;
 pub mod fixture;
 pub mod jail;
+pub mod naive;
 pub mod net;
 pub mod os;
 pub mod outsider;
+pub mod pair;
 pub mod process;
 pub mod pty;
 pub mod tree;

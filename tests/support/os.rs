@@ -3,6 +3,7 @@
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Numbers that the `libc` crate may lack; the same on x86_64 and aarch64.
 pub const FCHMODAT2: i64 = 452;
@@ -42,4 +43,32 @@ pub fn addr<T>(value: &T) -> i64 {
 pub fn open(path: impl AsRef<Path>, flags: i32) -> i64 {
     let path = c(path.as_ref());
     call(libc::SYS_openat, &[i64::from(libc::AT_FDCWD), at(&path), i64::from(flags), 0o644])
+}
+
+/// A path of which one byte changes in memory, while the kernel and the broker read it.
+pub struct Flickering {
+    bytes: Vec<AtomicU8>,
+    place: usize,
+    change: u8,
+}
+
+impl Flickering {
+    /// A path in which `?` is now the one byte, now the other.
+    pub fn new(path: impl AsRef<OsStr>, one: u8, other: u8) -> Flickering {
+        let bytes = c(path).into_bytes_with_nul();
+        let place = bytes.iter().position(|byte| *byte == b'?').expect("a question mark in the path");
+        let bytes: Vec<AtomicU8> = bytes.into_iter().map(AtomicU8::new).collect();
+        bytes[place].store(one, Ordering::Relaxed);
+        Flickering { bytes, place, change: one ^ other }
+    }
+
+    /// Changes the byte.
+    pub fn flip(&self) {
+        self.bytes[self.place].fetch_xor(self.change, Ordering::Relaxed);
+    }
+
+    /// The address of the path, as an argument of [`call`].
+    pub fn at(&self) -> i64 {
+        self.bytes.as_ptr() as i64
+    }
 }
