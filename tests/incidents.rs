@@ -2,6 +2,7 @@
 //! reported operation, in profile `standard` and, where that makes sense, `ci`.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use crate::support::fixture::{git, write};
@@ -301,8 +302,12 @@ fn incident_21_services_reached_through_their_sockets() {
                 .env("SSH_AUTH_SOCK", "/tmp/agent")
                 .env("TMUX", "/tmp/tmux,1,0");
             let script = "docker ps; systemd-run --user true; ssh-add -l; tmux list-sessions; test -z \"$DOCKER_HOST$SSH_AUTH_SOCK$TMUX$DBUS_SESSION_BUS_ADDRESS\" && echo dropped; \
-                          perl -MSocket -e 'socket(S, PF_UNIX, SOCK_STREAM, 0) or print qq(refused\\n)'";
-            assert_eq!(jail.sh(script).expect(0), "dropped\nrefused\n");
+                          perl -MSocket -e 'socket(S, PF_UNIX, SOCK_STREAM, 0) and connect(S, sockaddr_un(shift)) or print qq(refused\\n)' OUTSIDE/docker.sock";
+            let service = UnixListener::bind(jail.outside.join("docker.sock")).expect("bind");
+            service.set_nonblocking(true).expect("do not wait");
+            let script = script.replace("OUTSIDE", &jail.outside.display().to_string());
+            assert_eq!(jail.sh(&script).expect(0), "dropped\nrefused\n");
+            assert!(service.accept().is_err(), "nobody came");
         });
     }
 }

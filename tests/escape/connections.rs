@@ -373,5 +373,5 @@ fn what_is_refused_is_recorded() {
     let jail = Jail::new("ci");
     let out = jail.attack("socket-allowed", &[&path]);
     assert_eq!(out.result("s"), "EACCES");
-    assert!(out.err().contains(&format!("refused: connect {path}")), "{}", out.err());
+    assert!(out.err().contains(&format!("refused 1 call: connect {path}")), "{}", out.err());
 }

@@ -101,7 +101,7 @@ fn high_bits(_: &[OsString]) {
     report("TIOCSTI", call(libc::SYS_ioctl, &[0, high | libc::TIOCSTI as i64, addr(&byte)]));
     report("TIOCLINUX", call(libc::SYS_ioctl, &[0, high | libc::TIOCLINUX as i64, addr(&byte)]));
     report("FS_IOC_SETFLAGS", call(libc::SYS_ioctl, &[0, high | 0x4008_6602, addr(&0_u64)]));
-    report("AF_UNIX", call(libc::SYS_socket, &[high | 1, high | 1, 0]));
+    report("AF_UNIX datagram", call(libc::SYS_socket, &[high | 1, high | 2, 0]));
     report("AF_UNIX datagram pair", call(libc::SYS_socketpair, &[high | 1, high | 2, 0, pair]));
     report("AF_PACKET", call(libc::SYS_socket, &[high | 17, 3, 0]));
 }

@@ -28,13 +28,13 @@ impl Pair {
         let mut random = 1_usize;
         while !self.over.load(Ordering::SeqCst) {
             let turn = self.turn.load(Ordering::SeqCst);
-            if turn % 2 == 0 {
+            if turn.is_multiple_of(2) {
                 std::thread::yield_now();
                 continue;
             }
             let start = Instant::now();
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let moment = self.span.load(Ordering::SeqCst) * (random >> 48) >> 16;
+            let moment = (self.span.load(Ordering::SeqCst) * (random >> 48)) >> 16;
             while start.elapsed().as_nanos() < moment as u128 {
                 std::hint::spin_loop();
             }
