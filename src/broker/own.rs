@@ -36,10 +36,14 @@ impl Own {
         stat.born.is_some() && self.lock().get(&identity(stat)).copied() == stat.born
     }
 
-    /// A name of this is being taken away. With its last one it is forgotten.
+    /// A name of this was taken away. With its last one it is forgotten; but
+    /// what another thread has made meanwhile may have its number already.
     pub(super) fn unname(&self, stat: &Stat) {
         if stat.links <= 1 || stat.is(libc::S_IFDIR) {
-            self.lock().remove(&identity(stat));
+            let mut born = self.lock();
+            if born.get(&identity(stat)).copied() == stat.born {
+                born.remove(&identity(stat));
+            }
         }
     }
 
@@ -81,6 +85,15 @@ mod tests {
         own.add(&file(7, None));
         assert!(!own.has(&file(7, None)));
         assert!(!own.has(&file(7, Some((1, 1)))));
+    }
+
+    #[test]
+    fn what_has_the_number_of_something_removed_is_not_forgotten_with_it() {
+        let own = Own::default();
+        let (old, new) = (file(7, Some((1, 1))), file(7, Some((1, 2))));
+        own.add(&new);
+        own.unname(&old);
+        assert!(own.has(&new));
     }
 
     #[test]

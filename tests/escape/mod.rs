@@ -22,7 +22,8 @@ mod terminal;
 pub const ATTACKS: &[&[Attack]] = &[
     abi::ATTACKS,
     descriptors::ATTACKS,
-    crate::fidelity::ATTACKS,
+    crate::fidelity::ODD,
+    crate::fidelity::RANDOM,
     ipc::ATTACKS,
     links::ATTACKS,
     metadata::ATTACKS,
