@@ -36,7 +36,7 @@ fn to_path(shared: &Shared, call: &Call, taken: &Taken, path: &CStr) -> Served {
     let judge = &shared.judge;
     // Nobody in the jail gives a directory on the way another name meanwhile.
     let _everything = judge.hold_everything();
-    let place = shared.place(call, &Named { dir: libc::AT_FDCWD, path: path.to_owned() })?;
+    let place = shared.place(call, &Named { dir: libc::AT_FDCWD, path: Ok(path.to_owned()) })?;
     if place.last() != Last::Name || place.stat()?.is_some() {
         return Err(Errno::EADDRINUSE);
     }

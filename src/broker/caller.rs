@@ -18,6 +18,11 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
+    /// `O_APPEND` if what is written goes to the end.
+    pub(super) fn appends(&self) -> OFlag {
+        self.flags & OFlag::O_APPEND
+    }
+
     /// Whether it is this file.
     pub(super) fn is(&self, stat: &Stat) -> bool {
         (self.mount, self.inode) == (stat.mount, stat.inode)

@@ -16,7 +16,7 @@ use crate::sys::{Errno, file};
 
 /// Serves `mkdir`.
 pub(super) fn make_dir(shared: &Shared, call: &Call, at: &Named, mode: u32) -> Served {
-    make(shared, call, at, |place| {
+    make(shared, call, at, true, |place| {
         let mode = shared.umasks.apply(call.caller, place.dir(), mode)?;
         mkdirat(place.dir(), place.written().as_c_str(), Mode::from_bits_truncate(mode))?;
         shared.judge.grants.replaced(&place.path());
@@ -26,7 +26,7 @@ pub(super) fn make_dir(shared: &Shared, call: &Call, at: &Named, mode: u32) -> S
 
 /// Serves `mknod`. The broker has no more right to make devices than the caller.
 pub(super) fn make_node(shared: &Shared, call: &Call, at: &Named, mode: u32, device: u64) -> Served {
-    make(shared, call, at, |place| {
+    make(shared, call, at, false, |place| {
         let format = SFlag::from_bits_truncate(mode & libc::S_IFMT);
         let mode = shared.umasks.apply(call.caller, place.dir(), mode)?;
         let mode = Mode::from_bits_truncate(mode);
@@ -36,24 +36,38 @@ pub(super) fn make_node(shared: &Shared, call: &Call, at: &Named, mode: u32, dev
 
 /// Serves `symlink`. Where the link leads to is decided when it is followed.
 pub(super) fn symlink(shared: &Shared, call: &Call, text: &CStr, at: &Named) -> Served {
-    make(shared, call, at, |place| symlinkat(text, place.dir(), place.written().as_c_str()))
+    make(shared, call, at, false, |place| symlinkat(text, place.dir(), place.written().as_c_str()))
 }
 
-fn make(shared: &Shared, call: &Call, at: &Named, act: impl FnOnce(&Place) -> Result<(), Errno>) -> Served {
+fn make(
+    shared: &Shared,
+    call: &Call,
+    at: &Named,
+    is_dir: bool,
+    act: impl FnOnce(&Place) -> Result<(), Errno>,
+) -> Served {
     let judge = &shared.judge;
     let _tree = judge.hold_tree();
     let place = shared.place(call, at)?;
     if judge.native(place.dir_path()).make {
         return Ok(Reply::Continue);
     }
-    if place.last() != Last::Name {
-        return Err(Errno::EEXIST);
-    }
-    judge.make(call, &place, || act(&place))?;
+    free(&place, is_dir)?;
+    judge.check(call, &place.path(), Verb::Create, None)?;
+    act(&place)?;
     if let Some(stat) = place.stat()? {
         judge.own.add(&stat);
     }
     Ok(Reply::Done(0))
+}
+
+/// Makes sure that a name is not taken, and can be (`filename_create` of the kernel).
+fn free(place: &Place, is_dir: bool) -> Result<(), Errno> {
+    if place.last() != Last::Name || place.stat()?.is_some() {
+        return Err(Errno::EEXIST);
+    }
+    let needs_dir = place.ends_in_slash() && !is_dir;
+    if needs_dir || place.is_removed() { Err(Errno::ENOENT) } else { Ok(()) }
 }
 
 /// Serves `link`: a second name must not give more than the first.
@@ -71,12 +85,14 @@ pub(super) fn link(shared: &Shared, call: &Call, from: &Subject, to: &Named) -> 
     if is_native(place.dir_path()) && source.and_then(std::path::Path::parent).is_none_or(is_native) {
         return Ok(Reply::Continue);
     }
-    if place.last() != Last::Name || place.stat()?.is_some() {
-        return Err(Errno::EEXIST);
-    }
+    free(&place, false)?;
     let stat = file::stat(pinned.as_fd(), c"")?;
+    if stat.mount != file::stat(place.dir(), c"")?.mount {
+        return Err(Errno::EXDEV);
+    }
     if stat.is(libc::S_IFDIR) {
-        return Err(Errno::EPERM);
+        // No kernel does; this one says whether for that reason or another.
+        return file::link(pinned.as_fd(), place.dir(), place.written().as_c_str()).and(Err(Errno::EPERM));
     }
     let path = place.path();
     judge.check(call, &path, Verb::Create, None)?;

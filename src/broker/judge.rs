@@ -12,7 +12,6 @@ use super::grants::Grants;
 use super::own::Own;
 use crate::audit::{Event, Log, Verdict};
 use crate::landlock::rights::TRUNCATE;
-use crate::path::Place;
 use crate::policy::plan::{Plan, Rights};
 use crate::policy::{Access, Decision, Effect, Policy, Verb, hint, printable};
 use crate::sys::Errno;
@@ -93,25 +92,6 @@ impl Judge {
         let permitted = self.permits(decision.effect)
             || (stat.is_some() && self.permits(self.access(path, stat).effect(verb)));
         if permitted { Ok(()) } else { Err(self.refuse(call, path, None, verb, &decision)) }
-    }
-
-    /// Whether a name may be made at a path. Where it may, `make` does it; where
-    /// not, a name that is taken is said first, as the kernel does.
-    pub(super) fn make<T>(
-        &self,
-        call: &Call,
-        place: &Place,
-        make: impl FnOnce() -> Result<T, Errno>,
-    ) -> Result<T, Errno> {
-        let path = place.path();
-        let decision = self.policy.decide(&path, Verb::Create);
-        if self.permits(decision.effect) {
-            make()
-        } else if place.stat()?.is_some() {
-            Err(Errno::EEXIST)
-        } else {
-            Err(self.refuse(call, &path, None, Verb::Create, &decision))
-        }
     }
 
     /// Whether an effect lets it happen. What is to be kept happens without a

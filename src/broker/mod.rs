@@ -10,6 +10,7 @@ mod caller;
 mod connect;
 mod create;
 mod decode;
+mod fifo;
 mod grants;
 mod judge;
 mod memory;
@@ -198,8 +199,9 @@ impl Shared {
 
     /// The place that a call names.
     fn place(&self, call: &Call, at: &Named) -> Result<Place, Errno> {
-        let place = Place::find(call.caller, at.dir, &at.path)
-            .map_err(|errno| self.judge.undecided(call, &at.path.to_string_lossy(), errno))?;
+        let path = at.path.as_deref().map_err(|errno| *errno)?;
+        let place = Place::find(call.caller, at.dir, path)
+            .map_err(|errno| self.judge.undecided(call, &at.shown(), errno))?;
         self.confirm(call).map(|()| place)
     }
 

@@ -1,14 +1,13 @@
 //! Opening files for more than reading, and making them; truncation.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, OFlag, ResolveFlag, fcntl, readlinkat};
+use nix::fcntl::{OFlag, ResolveFlag, readlinkat};
 use nix::unistd::ftruncate;
 
 use super::decode::{How, Named};
-use super::reply::{INTERRUPTED, Opened, Reply, Served};
-use super::{Call, Shared, caller};
+use super::reply::{Opened, Reply, Served};
+use super::{Call, Shared, caller, fifo};
 use crate::path::{self, Last, Name, Pinned, Place, Target};
 use crate::policy::Verb;
 use crate::sys::file::{self, Stat};
@@ -32,14 +31,11 @@ pub(super) fn open(shared: &Shared, call: &Call, at: &Named, how: How) -> Served
     if how.flags.contains(OFlag::O_TMPFILE) {
         return opening.nameless(at);
     }
-    if !how.resolve.is_empty() {
-        return opening.restricted(at);
-    }
     if !how.flags.contains(OFlag::O_CREAT) {
         let follow = !how.flags.contains(OFlag::O_NOFOLLOW);
         return opening.existing(&opening.pin(at, follow)?, None);
     }
-    let mut place = shared.place(call, at)?;
+    let mut place = opening.place(at)?;
     for _ in 0..MOST_TRIES {
         if let Some(reply) = opening.make_or_open(&mut place)? {
             return Ok(reply);
@@ -58,7 +54,15 @@ pub(super) fn truncate(shared: &Shared, call: &Call, at: &Named, length: i64) ->
     if stat.is(libc::S_IFDIR) {
         return Err(Errno::EISDIR);
     }
-    let Name::Path(path) = pinned.name() else { return Ok(Reply::Continue) };
+    let Name::Path(path) = pinned.name() else {
+        let held = pinned.through().and_then(|fd| caller::open_file(call.caller, fd));
+        return match held {
+            Some(held) if held.is(&stat) && is_no_more(OFlag::O_WRONLY, held.flags) => {
+                set_length(call, &pinned, &stat, length)
+            }
+            _ => Ok(Reply::Continue),
+        };
+    };
     if judge.native(path).write && judge.governs_truncation() {
         return Ok(Reply::Continue);
     }
@@ -66,6 +70,10 @@ pub(super) fn truncate(shared: &Shared, call: &Call, at: &Named, length: i64) ->
         return Err(Errno::EINVAL);
     }
     judge.check(call, path, Verb::Modify, Some(&stat))?;
+    set_length(call, &pinned, &stat, length)
+}
+
+fn set_length(call: &Call, pinned: &Pinned, stat: &Stat, length: i64) -> Served {
     let new = u64::try_from(length).unwrap_or(0);
     if new > stat.size && process::file_size_limit(call.caller).is_some_and(|limit| new > limit) {
         return Err(Errno::EFBIG);
@@ -90,23 +98,32 @@ impl Opening<'_> {
             || flags.contains(OFlag::O_TMPFILE)
     }
 
-    fn writes(&self) -> bool {
-        self.how.flags.bits() & libc::O_ACCMODE != libc::O_RDONLY
+    fn pin(&self, at: &Named, follow: bool) -> Result<Pinned, Errno> {
+        let caller = self.call.caller;
+        let path = at.path.as_deref().map_err(|errno| *errno)?;
+        let pinned = if self.how.resolve.is_empty() {
+            path::pin(caller, Target::Path { dir: at.dir, path, follow })
+        } else {
+            path::pin_restricted(caller, at.dir, path, follow, self.how.resolve)
+        };
+        let pinned = pinned.map_err(|errno| self.shared.judge.undecided(self.call, &at.shown(), errno))?;
+        self.shared.confirm(self.call).map(|()| pinned)
     }
 
-    fn pin(&self, at: &Named, follow: bool) -> Result<Pinned, Errno> {
-        let Shared { judge, .. } = self.shared;
-        let target = Target::Path { dir: at.dir, path: &at.path, follow };
-        let pinned = path::pin(self.call.caller, target)
-            .map_err(|errno| judge.undecided(self.call, &at.path.to_string_lossy(), errno))?;
-        self.shared.confirm(self.call).map(|()| pinned)
+    fn place(&self, at: &Named) -> Result<Place, Errno> {
+        if self.how.resolve.is_empty() {
+            return self.shared.place(self.call, at);
+        }
+        let path = at.path.as_deref().map_err(|errno| *errno)?;
+        let place = Place::find_restricted(self.call.caller, at.dir, path, self.how.resolve)?;
+        self.shared.confirm(self.call).map(|()| place)
     }
 
     /// Reading is Landlock's alone, but where something that Landlock was told
     /// to hide lies beside something that may be read.
     fn to_read(&self, at: &Named) -> Served {
         let judge = &self.shared.judge;
-        if !judge.grants.with_reading() || !self.how.resolve.is_empty() {
+        if !judge.grants.with_reading() {
             return Ok(Reply::Continue);
         }
         let follow = !self.how.flags.contains(OFlag::O_NOFOLLOW);
@@ -116,37 +133,16 @@ impl Opening<'_> {
         let Name::Path(path) = pinned.name() else { return Ok(Reply::Continue) };
         let stat = file::stat(pinned.as_fd(), c"")?;
         let native = judge.native(path);
-        let (is_dir, is_file) = (stat.is(libc::S_IFDIR), stat.is(libc::S_IFREG));
-        if (if is_dir { native.list } else { native.read }) || !(is_dir || is_file) {
+        let kind = stat.mode & libc::S_IFMT;
+        let is_native = if kind == libc::S_IFDIR { native.list } else { native.read };
+        if is_native || !matches!(kind, libc::S_IFDIR | libc::S_IFREG | libc::S_IFSOCK | libc::S_IFIFO) {
             return Ok(Reply::Continue);
         }
         judge.check(self.call, path, Verb::Read, Some(&stat))?;
-        self.opened(file::reopen(pinned.as_fd(), self.how.flags)?, None, None)
-    }
-
-    /// `openat2` with restrictions on the way: the kernel applies them, once.
-    fn restricted(&self, at: &Named) -> Served {
-        let (dir, path, how) = (at.dir, &at.path, self.how);
-        let follow = !how.flags.contains(OFlag::O_NOFOLLOW);
-        match path::pin_restricted(self.call.caller, dir, path, follow, how.resolve) {
-            Ok(pinned) => {
-                self.shared.confirm(self.call)?;
-                if how.flags.contains(OFlag::O_CREAT | OFlag::O_EXCL) {
-                    return Err(Errno::EEXIST);
-                }
-                self.existing(&pinned, None)
-            }
-            Err(Errno::ENOENT) if how.flags.contains(OFlag::O_CREAT) => {
-                let place = Place::find_restricted(self.call.caller, dir, path, how.resolve)?;
-                self.shared.confirm(self.call)?;
-                match place.stat()? {
-                    // A link that leads nowhere; who restricts links has no use for it.
-                    Some(_) => Err(Errno::ELOOP),
-                    None => self.make(&place)?.ok_or(Errno::EEXIST),
-                }
-            }
-            Err(errno) => Err(errno),
+        if kind == libc::S_IFIFO {
+            return self.fifo(&pinned);
         }
+        self.opened(file::reopen(pinned.as_fd(), self.how.flags)?, None, None)
     }
 
     /// `O_TMPFILE`: a file without a name, which may get one later.
@@ -154,7 +150,10 @@ impl Opening<'_> {
         let judge = &self.shared.judge;
         let follow = !self.how.flags.contains(OFlag::O_NOFOLLOW);
         let dir = self.pin(at, follow)?;
-        let Name::Path(path) = dir.name() else { return Err(Errno::ENOENT) };
+        let Name::Path(path) = dir.name() else {
+            // No directory, or a removed one: the kernel knows what to say.
+            return self.opened(file::create(dir.as_fd(), c".", self.how.flags, self.how.mode)?, None, None);
+        };
         if judge.native(path).make {
             return Ok(Reply::Continue);
         }
@@ -169,20 +168,23 @@ impl Opening<'_> {
     /// be tried again, at a place that a link may have led to.
     fn make_or_open(&self, place: &mut Place) -> Result<Option<Reply>, Errno> {
         let flags = self.how.flags;
+        if place.last() != Last::Name {
+            return Err(if flags.contains(OFlag::O_EXCL) { Errno::EEXIST } else { Errno::EISDIR });
+        }
+        if place.ends_in_slash() {
+            return Err(Errno::EISDIR);
+        }
         let native = self.shared.judge.native(place.dir_path());
-        let stat = if place.last() == Last::Name { place.stat()? } else { None };
-        match stat {
-            _ if place.last() != Last::Name => Err(Errno::EISDIR),
+        match place.stat()? {
+            None if place.is_removed() => Err(Errno::ENOENT),
             stat if native.make
                 && !self.truncates_ungoverned()
                 && stat.is_none_or(|stat| !stat.is(libc::S_IFLNK)) =>
             {
                 Ok(Some(Reply::Continue))
             }
-            None if place.ends_in_slash() => Err(Errno::EISDIR),
             None => self.make(place),
             Some(_) if flags.contains(OFlag::O_EXCL) => Err(Errno::EEXIST),
-            Some(_) if place.ends_in_slash() => Err(Errno::EISDIR),
             Some(stat) if stat.is(libc::S_IFLNK) => {
                 if flags.contains(OFlag::O_NOFOLLOW) {
                     return Err(Errno::ELOOP);
@@ -197,28 +199,33 @@ impl Opening<'_> {
         }
     }
 
-    /// Opens what a link leads to, or goes to where it would have to be made.
+    /// Opens what a magic link leads to, or goes to where another one leads:
+    /// what its text says about the end holds as if the caller had written it.
     fn through_link(&self, place: &mut Place) -> Result<Option<Reply>, Errno> {
+        let refused = |errno| self.shared.judge.undecided(self.call, &place.path().to_string_lossy(), errno);
         match place.pin_followed(self.call.caller) {
-            Ok(pinned) => {
+            Ok(pinned) if place.is_in_proc()? => {
                 self.shared.confirm(self.call)?;
-                self.existing(&pinned, None).map(Some)
+                return self.existing(&pinned, None).map(Some);
             }
-            Err(Errno::ENOENT) => {
-                let text = readlinkat(place.dir(), place.name())?;
-                *place = place.follow(self.call.caller, &text)?;
-                self.shared.confirm(self.call)?;
-                if place.links() > MOST_LINKS { Err(Errno::ELOOP) } else { Ok(None) }
-            }
-            Err(errno) => Err(self.shared.judge.undecided(self.call, &place.path().to_string_lossy(), errno)),
+            // Whether it may be followed (`fs.protected_symlinks`) the kernel has said.
+            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Err(errno) => return Err(refused(errno)),
         }
+        let text = readlinkat(place.dir(), place.name())?;
+        *place = place.follow(self.call.caller, &text)?;
+        self.shared.confirm(self.call)?;
+        if place.links() > MOST_LINKS { Err(Errno::ELOOP) } else { Ok(None) }
     }
 
     /// Makes a file. None where somebody else just did.
     fn make(&self, place: &Place) -> Result<Option<Reply>, Errno> {
         let judge = &self.shared.judge;
         let How { flags, mode, .. } = self.how;
-        judge.check(self.call, &place.path(), Verb::Create, None)?;
+        if let Err(errno) = judge.check(self.call, &place.path(), Verb::Create, None) {
+            // In procfs there is nothing behind a missing name to be made.
+            return Err(if place.is_in_proc()? { Errno::ENOENT } else { errno });
+        }
         let mode = self.shared.umasks.apply(self.call.caller, place.dir(), mode)?;
         let flags = flags | OFlag::O_EXCL;
         let file = match file::create(place.dir(), place.name(), flags, mode) {
@@ -234,17 +241,24 @@ impl Opening<'_> {
         let judge = &self.shared.judge;
         let flags = self.how.flags;
         let stat = file::stat(pinned.as_fd(), c"")?;
+        if flags.contains(OFlag::O_DIRECTORY) && !stat.is(libc::S_IFDIR) {
+            return Err(Errno::ENOTDIR);
+        }
         if stat.is(libc::S_IFLNK) {
             return Err(Errno::ELOOP);
         }
         if stat.is(libc::S_IFDIR) {
             return Err(Errno::EISDIR);
         }
-        if flags.contains(OFlag::O_DIRECTORY) {
-            return Err(Errno::ENOTDIR);
-        }
-        // What has no name lies under no rule: the kernel decides.
-        let Name::Path(path) = pinned.name() else { return Ok(Reply::Continue) };
+        let held = pinned.through().and_then(|fd| caller::open_file(self.call.caller, fd));
+        let held = held.filter(|held| held.is(&stat) && is_no_more(flags, held.flags));
+        let Name::Path(path) = pinned.name() else {
+            return match held {
+                Some(held) if stat.is(libc::S_IFREG) => self.reopened(pinned, flags | held.appends(), &stat),
+                // What has no name lies under no rule: the kernel decides.
+                _ => Ok(Reply::Continue),
+            };
+        };
         let native = judge.native(path);
         let may_make = flags.contains(OFlag::O_CREAT);
         if native.write && (native.make || !may_make) && !self.truncates_ungoverned() {
@@ -253,17 +267,14 @@ impl Opening<'_> {
         if let Some((place, stat)) = named {
             forbid_planted(place, &stat)?;
         }
-        if let Some(fd) = pinned.through()
-            && let Some(kept) = caller::open_file(self.call.caller, fd)
-            && kept.is(&stat)
-            && is_no_more(flags, kept.flags)
-        {
-            return self.reopened(pinned, flags | (kept.flags & OFlag::O_APPEND), &stat);
+        if held.is_none() {
+            judge.check(self.call, path, Verb::Modify, Some(&stat))?;
         }
-        judge.check(self.call, path, Verb::Modify, Some(&stat))?;
-        match stat.mode & libc::S_IFMT {
-            libc::S_IFREG => self.reopened(pinned, flags, &stat),
-            libc::S_IFIFO => self.fifo(pinned),
+        match (stat.mode & libc::S_IFMT, held) {
+            (libc::S_IFIFO, _) => self.fifo(pinned),
+            (_, Some(held)) => self.reopened(pinned, flags | held.appends(), &stat),
+            // A socket cannot be opened, and the kernel says so (`ENXIO`).
+            (libc::S_IFREG | libc::S_IFSOCK, None) => self.reopened(pinned, flags, &stat),
             // Devices are opened by nobody but the caller, as far as Landlock lets it.
             _ => Ok(Reply::Continue),
         }
@@ -273,26 +284,17 @@ impl Opening<'_> {
         let file = file::reopen(pinned.as_fd(), flags - OFlag::O_TRUNC)?;
         let empties = match flags.contains(OFlag::O_TRUNC) && stat.is(libc::S_IFREG) {
             false => None,
-            true if self.writes() => Some(file.try_clone().map_err(|_| Errno::EMFILE)?),
+            true if matches!(flags.bits() & libc::O_ACCMODE, libc::O_WRONLY | libc::O_RDWR) => {
+                Some(file.try_clone().map_err(|_| Errno::EMFILE)?)
+            }
             true => Some(file::reopen(pinned.as_fd(), OFlag::O_WRONLY)?),
         };
         self.opened(file, empties, None)
     }
 
-    /// A FIFO's open waits for its other end, and a signal may end the waiting.
     fn fifo(&self, pinned: &Pinned) -> Served {
-        let flags = self.how.flags;
-        let nonblocking = flags.contains(OFlag::O_NONBLOCK);
-        let reads_too = flags.bits() & libc::O_ACCMODE == libc::O_RDWR;
-        if nonblocking || reads_too {
-            return self.opened(file::reopen(pinned.as_fd(), flags)?, None, None);
-        }
         let fifo = pinned.as_fd().try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
-        let (call, close_on_exec) = (*self.call, self.closes_on_exec());
-        Ok(Reply::Later(Box::new(move |shared| {
-            let file = wait_for_reader(shared, &call, &fifo, flags)?;
-            Ok(Reply::Opened(Opened { file, close_on_exec, empties: None, made: None }))
-        })))
+        fifo::open(self.call, fifo, self.how.flags)
     }
 
     fn closes_on_exec(&self) -> bool {
@@ -329,23 +331,4 @@ fn forbid_planted(place: &Place, stat: &Stat) -> Result<(), Errno> {
     let dir = file::stat(place.dir(), c"")?;
     let is_shared = dir.mode & STICKY != 0 && dir.mode & OTHERS_WRITE != 0;
     if is_shared && stat.owner != dir.owner { Err(Errno::EACCES) } else { Ok(()) }
-}
-
-/// Opens a FIFO for writing as soon as it has a reader.
-fn wait_for_reader(shared: &Shared, call: &Call, fifo: &OwnedFd, flags: OFlag) -> Result<OwnedFd, Errno> {
-    loop {
-        match file::reopen(fifo.as_fd(), flags | OFlag::O_NONBLOCK) {
-            Err(Errno::ENXIO) => {}
-            Err(errno) => return Err(errno),
-            Ok(file) => {
-                fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_TRUNC - OFlag::O_CREAT))?;
-                return Ok(file);
-            }
-        }
-        shared.confirm(call)?;
-        if caller::has_pending_signal(call.caller) {
-            return Err(INTERRUPTED);
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

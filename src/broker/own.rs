@@ -65,10 +65,14 @@ impl Own {
         self.lock().get(&identity(stat)).copied().filter(|made| made.born == born)
     }
 
-    /// A name of this is being taken away. With its last one it is forgotten.
+    /// A name of this was taken away. With its last one it is forgotten; but
+    /// what another thread has made meanwhile may have its number already.
     pub(super) fn unname(&self, stat: &Stat) {
         if stat.links <= 1 || stat.is(libc::S_IFDIR) {
-            self.lock().remove(&identity(stat));
+            let mut born = self.lock();
+            if born.get(&identity(stat)).map(|made| made.born) == stat.born {
+                born.remove(&identity(stat));
+            }
         }
     }
 
@@ -123,6 +127,15 @@ mod tests {
         // Another file with its number.
         own.add(&file(7, Some((1, 2))));
         assert!(!own.has_socket(&file(7, Some((1, 2)))));
+    }
+
+    #[test]
+    fn what_has_the_number_of_something_removed_is_not_forgotten_with_it() {
+        let own = Own::default();
+        let (old, new) = (file(7, Some((1, 1))), file(7, Some((1, 2))));
+        own.add(&new);
+        own.unname(&old);
+        assert!(own.has(&new));
     }
 
     #[test]

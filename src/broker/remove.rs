@@ -25,6 +25,9 @@ pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> 
         (_, false) => return Err(Errno::EISDIR),
     }
     let stat = place.stat()?.ok_or(Errno::ENOENT)?;
+    if place.ends_in_slash() && !is_dir {
+        return Err(if stat.is(libc::S_IFDIR) { Errno::EISDIR } else { Errno::ENOTDIR });
+    }
     judge.check(call, &place.path(), Verb::Remove, Some(&stat))?;
     let flags = if is_dir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
     unlinkat(place.dir(), place.written().as_c_str(), flags)?;

@@ -59,6 +59,9 @@ impl Move {
         if [&from, &to].into_iter().all(|place| shared.judge.native(place.dir_path()).make) {
             return Ok(None);
         }
+        if file::stat(from.dir(), c"")?.mount != file::stat(to.dir(), c"")?.mount {
+            return Err(Errno::EXDEV);
+        }
         let noreplace = flags.contains(RenameFlags::RENAME_NOREPLACE);
         if from.last() != Last::Name {
             return Err(Errno::EBUSY);
@@ -68,13 +71,38 @@ impl Move {
         }
         let source = from.stat()?.ok_or(Errno::ENOENT)?;
         let target = to.stat()?;
+        if to.is_removed() {
+            return Err(Errno::ENOENT);
+        }
         if noreplace && target.is_some() {
             return Err(Errno::EEXIST);
         }
         if flags.contains(RenameFlags::RENAME_EXCHANGE) && target.is_none() {
             return Err(Errno::ENOENT);
         }
-        Ok(Some(Move { from, to, source, target, flags }))
+        let found = Move { from, to, source, target, flags };
+        found.forbid_impossible().map(|()| Some(found))
+    }
+
+    /// What the kernel finds before it asks whether it is permitted.
+    fn forbid_impossible(&self) -> Result<(), Errno> {
+        let is_dir = |stat: &Stat| stat.is(libc::S_IFDIR);
+        let slashes = (self.from.ends_in_slash(), self.to.ends_in_slash());
+        let needs_dir = if self.is_exchange() {
+            slashes.1 && !self.target.as_ref().is_some_and(is_dir) || slashes.0 && !is_dir(&self.source)
+        } else {
+            (slashes.0 || slashes.1) && !is_dir(&self.source)
+        };
+        if needs_dir {
+            return Err(Errno::ENOTDIR);
+        }
+        if self.to.dir_path().starts_with(self.from.path()) {
+            return Err(Errno::EINVAL);
+        }
+        if self.from.dir_path().starts_with(self.to.path()) {
+            return Err(if self.is_exchange() { Errno::EINVAL } else { Errno::ENOTEMPTY });
+        }
+        Ok(())
     }
 
     fn is_exchange(&self) -> bool {
@@ -106,7 +134,16 @@ impl Move {
         }
         let (old, new) = (self.from.written(), self.to.written());
         renameat2(self.from.dir(), old.as_c_str(), self.to.dir(), new.as_c_str(), self.flags)?;
+        if self.target.is_some_and(|target| self.source.is_same_file(&target)) {
+            // Two names of one file: nothing happens, and both stay.
+            return Ok(Reply::Done(0));
+        }
         scratch.iter().for_each(|stat| judge.own.add(stat));
+        if self.flags.contains(RenameFlags::RENAME_WHITEOUT)
+            && let Some(left) = self.from.stat()?.filter(|stat| stat.is(libc::S_IFCHR))
+        {
+            judge.own.add(&left);
+        }
         self.update(judge, &from, &to);
         Ok(Reply::Done(0))
     }

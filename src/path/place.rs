@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, ResolveFlag};
 use nix::unistd::Pid;
 
-use super::{Name, Pinned, as_path, by_path, by_path_restricted, name_of, restricted_start, root, start_dir};
+use super::{
+    Name, Pinned, as_path, by_path, by_path_restricted, is_in_proc, name_of, restricted_start, root,
+    start_dir,
+};
 use crate::sys::Errno;
 use crate::sys::file::{self, Stat, open_path};
 
@@ -34,8 +37,20 @@ pub struct Place {
     name: CString,
     last: Last,
     ends_in_slash: bool,
+    is_removed: bool,
     /// How many links at the end of paths were followed to get here.
     links: usize,
+    way: Option<Way>,
+}
+
+/// How a restricted path got here; where its end is followed the restrictions
+/// hold for all of it.
+#[derive(Debug)]
+struct Way {
+    start: Option<OwnedFd>,
+    /// The path up to its last component.
+    parent: Vec<u8>,
+    resolve: ResolveFlag,
 }
 
 impl Place {
@@ -57,15 +72,27 @@ impl Place {
         resolve: ResolveFlag,
     ) -> Result<Place, Errno> {
         let path = as_path(path)?;
-        let start = restricted_start(thread, dir, path, resolve)?;
-        Place::in_parent(path, start, |start, parent| {
+        Place::by_way(restricted_start(thread, dir, path, resolve)?, path, resolve)
+    }
+
+    fn by_way(start: Option<OwnedFd>, path: &Path, resolve: ResolveFlag) -> Result<Place, Errno> {
+        let again = start.as_ref().map(copy).transpose()?;
+        let place = Place::in_parent(path, again, |start, parent| {
             by_path_restricted(start.as_ref(), parent, true, resolve)
-        })
+        })?;
+        let parent = split(path.as_os_str().as_bytes()).0.to_vec();
+        Ok(Place { way: Some(Way { start, parent, resolve }), ..place })
     }
 
     /// Where a symbolic link at this place leads.
     pub fn follow(&self, thread: Pid, text: &OsStr) -> Result<Place, Errno> {
         let text = Path::new(text);
+        if let Some(way) = &self.way {
+            let start = way.start.as_ref().map(copy).transpose()?;
+            let path = Path::new(OsStr::from_bytes(&way.parent)).join(text);
+            let place = Place::by_way(start, &path, way.resolve)?;
+            return Ok(Place { links: self.links + 1, ..place });
+        }
         let start = if text.is_absolute() { None } else { Some(copy(&self.dir)?) };
         let place = Place::in_parent(text, start, |start, parent| {
             by_path(thread, start, parent, true).map(|(fd, _)| fd)
@@ -76,7 +103,7 @@ impl Place {
     /// Another handle of the same.
     pub fn try_clone(&self) -> Result<Place, Errno> {
         let (dir_path, name) = (self.dir_path.clone(), self.name.clone());
-        Ok(Place { dir: copy(&self.dir)?, dir_path, name, ..*self })
+        Ok(Place { dir: copy(&self.dir)?, dir_path, name, way: None, ..*self })
     }
 
     fn in_parent(
@@ -85,10 +112,13 @@ impl Place {
         open: impl FnOnce(Option<OwnedFd>, &Path) -> Result<OwnedFd, Errno>,
     ) -> Result<Place, Errno> {
         let (parent, name, ends_in_slash) = split(path.as_os_str().as_bytes());
+        // The dot has the kernel see to it that it is a directory to be searched.
         let dir = match start {
-            Some(start) if parent.is_empty() => start,
+            Some(start) if parent.is_empty() => {
+                open_path(start.as_fd(), Path::new("."), OFlag::O_DIRECTORY, ResolveFlag::empty())?
+            }
             None if parent.is_empty() => root()?,
-            start => open(start, Path::new(OsStr::from_bytes(parent)))?,
+            start => open(start, Path::new(OsStr::from_bytes(&[parent, b"."].concat())))?,
         };
         let last = match name {
             b"" => Last::Root,
@@ -96,16 +126,12 @@ impl Place {
             b".." => Last::DotDot,
             _ => Last::Name,
         };
-        let Name::Path(dir_path) = name_of(dir.as_fd())? else {
-            // What is not a directory has no entries, and a removed one takes none.
-            return Err(if file::stat(dir.as_fd(), c"")?.is(libc::S_IFDIR) {
-                Errno::ENOENT
-            } else {
-                Errno::ENOTDIR
-            });
+        let (dir_path, is_removed) = match name_of(dir.as_fd())? {
+            Name::Path(path) => (path, false),
+            Name::Nameless => (PathBuf::new(), true),
         };
         let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
-        Ok(Place { dir, dir_path, name, last, ends_in_slash, links: 0 })
+        Ok(Place { dir, dir_path, name, last, ends_in_slash, is_removed, links: 0, way: None })
     }
 
     /// The directory.
@@ -113,7 +139,13 @@ impl Place {
         self.dir.as_fd()
     }
 
-    /// The directory's real path at the time it was asked for.
+    /// Whether the directory was removed: then there is nothing in it, and
+    /// nothing can be made in it.
+    pub fn is_removed(&self) -> bool {
+        self.is_removed
+    }
+
+    /// The directory's real path at the time it was asked for; empty if it was removed.
     pub fn dir_path(&self) -> &Path {
         &self.dir_path
     }
@@ -149,6 +181,11 @@ impl Place {
         self.ends_in_slash
     }
 
+    /// Whether it is a name in procfs, where links may be more than their text.
+    pub fn is_in_proc(&self) -> Result<bool, Errno> {
+        is_in_proc(self.dir())
+    }
+
     /// How many links at the end of paths led here.
     pub fn links(&self) -> usize {
         self.links
@@ -172,8 +209,14 @@ impl Place {
 
     /// Pins what a symbolic link here leads to, as `thread` would follow it.
     pub fn pin_followed(&self, thread: Pid) -> Result<Pinned, Errno> {
-        let name = Path::new(OsStr::from_bytes(self.name.to_bytes()));
-        let (fd, through) = by_path(thread, Some(copy(&self.dir)?), name, true)?;
+        let name = OsStr::from_bytes(self.name.to_bytes());
+        let (fd, through) = match &self.way {
+            None => by_path(thread, Some(copy(&self.dir)?), Path::new(name), true)?,
+            Some(Way { start, parent, resolve }) => {
+                let path = Path::new(OsStr::from_bytes(parent)).join(name);
+                (by_path_restricted(start.as_ref(), &path, true, *resolve)?, None)
+            }
+        };
         let name = name_of(fd.as_fd())?;
         Ok(Pinned { fd, name, through })
     }

@@ -62,6 +62,11 @@ pub struct Stat {
 }
 
 impl Stat {
+    /// Whether it is one file with another.
+    pub fn is_same_file(&self, other: &Stat) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
     /// Whether its type is this one (`S_IFDIR` and so on).
     pub fn is(&self, format: u32) -> bool {
         self.mode & libc::S_IFMT == format

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use crate::fidelity::same;
+use crate::fidelity::odd::same;
 use crate::support::attack::{Attack, report, say};
 use crate::support::net::exchange;
 use crate::support::os::{self, c, call};

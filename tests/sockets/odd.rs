@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::fidelity::same;
+use crate::fidelity::odd::same;
 use crate::support::attack::{Attack, report, say};
 use crate::support::net::{self, bind, connect, inet, inet6, nowhere, send_to, socket, unix};
 use crate::support::os::{self, call};

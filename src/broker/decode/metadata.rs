@@ -1,6 +1,7 @@
 //! Changes of metadata.
 
 use std::ffi::CString;
+use std::os::fd::RawFd;
 
 use super::{Arguments, Operation, Subject, descriptor, low, memory};
 use crate::seccomp::table::Role;
@@ -13,6 +14,9 @@ const ATTR_SIZE_MAX: u64 = 65536;
 /// The first version of `struct xattr_args` and of `struct file_attr`, in bytes.
 const ATTR_ARGS_SIZE: usize = 16;
 const FILE_ATTR_SIZE: usize = 24;
+
+/// A value's address and size, and flags.
+type AttrArgs = (u64, u64, u32);
 
 /// A change of metadata.
 #[derive(Debug)]
@@ -35,16 +39,18 @@ pub(in crate::broker) enum Change {
 
 impl Arguments<'_> {
     /// The order is the kernel's, so that of several errors the same one is
-    /// given: utimensat copies its times first, the others check flags first.
+    /// given: utimensat copies its times first and setxattrat its struct, the
+    /// others check flags first.
     pub(super) fn metadata(&self) -> Result<Operation, Errno> {
+        let args = self.get(Role::AttrArgs).map(|args| self.attr_args(args)).transpose()?;
         let (flags, change) = if self.roles.contains(&Role::TimeSpecs) {
-            let change = self.change()?;
+            let change = self.times()?;
             if matches!(change, Change::Nothing) {
                 return Ok(Operation::Change { subject: Subject::AnyFd(libc::AT_FDCWD), change });
             }
             (self.at_flags()?, change)
         } else {
-            (self.at_flags()?, self.change()?)
+            (self.at_flags()?, self.change(args)?)
         };
         let subject = self.subject(flags, &change)?;
         Ok(Operation::Change { subject, change })
@@ -77,20 +83,18 @@ impl Arguments<'_> {
                         Err(Errno::EINVAL)
                     }
                 }
-                Change::SetAttr { .. } | Change::RemoveAttr(_) | Change::FileAttr(_) if may_be_empty => {
-                    Ok(Subject::AnyFd(dir))
-                }
+                _ if may_be_empty => attribute_of(dir, change).ok_or(Errno::EFAULT),
                 _ => Err(Errno::EFAULT),
             };
         }
         let path = memory::path(self.caller, address)?;
         if path.is_empty() && may_be_empty {
-            return Ok(Subject::AnyFd(dir));
+            return Ok(attribute_of(dir, change).unwrap_or(Subject::AnyFd(dir)));
         }
         Ok(Subject::Path { dir, path, follow })
     }
 
-    fn change(&self) -> Result<Change, Errno> {
+    fn change(&self, args: Option<AttrArgs>) -> Result<Change, Errno> {
         if let Some(mode) = self.get(Role::Mode) {
             return Ok(Change::Mode(low(mode)));
         }
@@ -101,21 +105,18 @@ impl Arguments<'_> {
             return self.sized(address, FILE_ATTR_SIZE).map(Change::FileAttr);
         }
         if self.roles.contains(&Role::AttrName) {
-            return self.attribute();
+            return self.attribute(args);
         }
         self.times()
     }
 
-    fn attribute(&self) -> Result<Change, Errno> {
+    fn attribute(&self, args: Option<AttrArgs>) -> Result<Change, Errno> {
         let address = self.get(Role::AttrName).ok_or(Errno::ENOSYS)?;
-        let (value, size, flags) = match self.get(Role::AttrArgs) {
-            Some(args) => self.attr_args(args)?,
-            None => (
-                self.get(Role::AttrValue).unwrap_or(0),
-                self.get(Role::AttrSize).unwrap_or(0),
-                low(self.get(Role::AttrFlags).unwrap_or(0)),
-            ),
+        let in_registers = || {
+            let flags = low(self.get(Role::AttrFlags).unwrap_or(0));
+            (self.get(Role::AttrValue).unwrap_or(0), self.get(Role::AttrSize).unwrap_or(0), flags)
         };
+        let (value, size, flags) = args.unwrap_or_else(in_registers);
         let sets = self.roles.iter().any(|role| matches!(role, Role::AttrValue | Role::AttrArgs));
         if sets && flags & !(libc::XATTR_CREATE | libc::XATTR_REPLACE).cast_unsigned() != 0 {
             return Err(Errno::EINVAL);
@@ -137,7 +138,7 @@ impl Arguments<'_> {
 
     /// `struct xattr_args`: value u64, size u32, flags u32. What a later kernel
     /// may append must be zero here.
-    fn attr_args(&self, address: u64) -> Result<(u64, u64, u32), Errno> {
+    fn attr_args(&self, address: u64) -> Result<AttrArgs, Errno> {
         let args = self.sized(address, ATTR_ARGS_SIZE)?;
         if args[ATTR_ARGS_SIZE..].iter().any(|byte| *byte != 0) {
             return Err(Errno::E2BIG);
@@ -190,6 +191,16 @@ impl Arguments<'_> {
     fn quad(&self, address: u64) -> Result<[i64; 4], Errno> {
         let bytes: [u8; 32] = memory::array(self.caller, address)?;
         Ok([long(&bytes[..8]), long(&bytes[8..16]), long(&bytes[16..24]), long(&bytes[24..])])
+    }
+}
+
+/// The subject of a call about attributes whose path is empty: such take no
+/// `O_PATH` descriptors, and the one that removes no working directory.
+fn attribute_of(dir: RawFd, change: &Change) -> Option<Subject> {
+    match change {
+        Change::SetAttr { .. } | Change::FileAttr(_) if dir == libc::AT_FDCWD => Some(Subject::AnyFd(dir)),
+        Change::SetAttr { .. } | Change::FileAttr(_) | Change::RemoveAttr(_) => Some(Subject::Fd(dir)),
+        _ => None,
     }
 }
 

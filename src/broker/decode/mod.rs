@@ -59,8 +59,16 @@ pub(super) enum Operation {
 pub(super) struct Named {
     /// Where it starts if it is relative: a descriptor, or `AT_FDCWD`.
     pub(super) dir: RawFd,
-    /// The path.
-    pub(super) path: CString,
+    /// The path. That it cannot be read matters only when it is its turn to be
+    /// resolved, as in the kernel.
+    pub(super) path: Result<CString, Errno>,
+}
+
+impl Named {
+    /// As it is shown to people.
+    pub(super) fn shown(&self) -> String {
+        self.path.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+    }
 }
 
 /// What a call is about, with its path copied.

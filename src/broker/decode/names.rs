@@ -82,7 +82,7 @@ impl Arguments<'_> {
     fn named(&self, dir: Role, path: Role) -> Result<Named, Errno> {
         let address = self.get(path).ok_or(Errno::ENOSYS)?;
         let dir = self.get(dir).map_or(libc::AT_FDCWD, descriptor);
-        Ok(Named { dir, path: memory::path(self.caller, address)? })
+        Ok(Named { dir, path: memory::path(self.caller, address) })
     }
 
     /// Flags of which the kernel knows some.
@@ -101,6 +101,7 @@ impl Arguments<'_> {
     fn link_source(&self, flags: u32) -> Result<Subject, Errno> {
         let has = |flag: i32| flags & flag.cast_unsigned() != 0;
         let Named { dir, path } = self.at(Role::LinkPath)?;
+        let path = path?;
         if path.is_empty() && has(libc::AT_EMPTY_PATH) {
             return Ok(Subject::AnyFd(dir));
         }
@@ -131,6 +132,9 @@ impl Arguments<'_> {
         let flags = u32::try_from(flags).map_err(|_| Errno::EINVAL)?.cast_signed() & !LARGE_FILE;
         let flags = OFlag::from_bits(flags).ok_or(Errno::EINVAL)?;
         let resolve = ResolveFlag::from_bits(resolve).ok_or(Errno::EINVAL)?;
+        if resolve.contains(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_IN_ROOT) {
+            return Err(Errno::EINVAL);
+        }
         let makes = flags.intersects(OFlag::O_CREAT | NAMELESS);
         if mode & !0o7777 != 0 || (mode != 0 && !makes) {
             return Err(Errno::EINVAL);

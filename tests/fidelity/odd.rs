@@ -21,7 +21,7 @@ const EMPTY: i64 = libc::AT_EMPTY_PATH as i64;
 const NO_FOLLOW: i64 = libc::AT_SYMLINK_NOFOLLOW as i64;
 
 /// A path that ends where its page of memory does, without a NUL.
-fn unterminated() -> i64 {
+pub fn unterminated() -> i64 {
     let page = call(libc::SYS_mmap, &[0, 8192, 3, i64::from(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS), -1, 0]);
     assert!(page > 0, "memory");
     assert_eq!(call(libc::SYS_munmap, &[page + 4096, 4096]), 0);
