@@ -87,11 +87,17 @@ impl Judge {
         verb: Verb,
         stat: Option<&Stat>,
     ) -> Result<(), Errno> {
-        let decision = self.policy.decide(path, verb);
+        if self.allows(path, verb, stat) {
+            return Ok(());
+        }
+        Err(self.refuse(call, path, None, verb, &self.policy.decide(path, verb)))
+    }
+
+    /// The same without a record.
+    pub(super) fn allows(&self, path: &Path, verb: Verb, stat: Option<&Stat>) -> bool {
         // What the session made is asked about last, since most is decided without.
-        let permitted = self.permits(decision.effect)
-            || (stat.is_some() && self.permits(self.access(path, stat).effect(verb)));
-        if permitted { Ok(()) } else { Err(self.refuse(call, path, None, verb, &decision)) }
+        self.permits(self.policy.decide(path, verb).effect)
+            || (stat.is_some() && self.permits(self.access(path, stat).effect(verb)))
     }
 
     /// Whether an effect lets it happen. What is to be kept happens without a

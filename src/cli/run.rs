@@ -56,9 +56,10 @@ fn warn(plan: &Plan) {
     plan.notes.iter().for_each(|note| tracing::info!("{}", note.text));
 }
 
-/// Sorts by time, and cannot be met twice.
+/// Sorts by time to the millisecond, and cannot be met twice.
 fn session_id(started: jiff::Timestamp) -> String {
-    format!("{}-{:06x}", started.strftime("%Y%m%d-%H%M%S"), setup::random() & 0xff_ffff)
+    let milliseconds = started.subsec_millisecond();
+    format!("{}-{milliseconds:03x}{:04x}", started.strftime("%Y%m%d-%H%M%S"), setup::random() & 0xffff)
 }
 
 /// One line about what the broker refused; silence where it refused nothing.

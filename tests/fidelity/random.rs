@@ -19,6 +19,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 
@@ -123,7 +124,7 @@ impl Setting {
     fn run(&self, jailed: bool, first: u64, count: u64, keep: Option<&[usize]>) -> Output {
         let mut jail = Jail::new(self.profile);
         let pkg = jail.work.join("pkg");
-        jail.cwd(&pkg);
+        jail.cwd(&pkg).limit(Duration::from_secs(300));
         if self.hides {
             let secret = pkg.join("sub/deep.txt");
             jail.allow("hidden", secret);
@@ -246,25 +247,25 @@ const TRACKED: Setting = Setting { profile: "standard", attack: "random-calls", 
 
 #[test]
 fn random_calls_in_a_tracked_directory() {
-    TRACKED.check(0, 1000);
+    TRACKED.check(0, 400);
 }
 
 #[test]
 fn random_calls_where_reading_is_mediated() {
-    Setting { hides: true, ..TRACKED }.check(10_000, 500);
+    Setting { hides: true, ..TRACKED }.check(10_000, 200);
 }
 
 #[test]
 fn random_calls_in_guarded_scratch() {
-    Setting { profile: "ci", ..TRACKED }.check(20_000, 500);
+    Setting { profile: "ci", ..TRACKED }.check(20_000, 200);
 }
 
 #[test]
 fn random_calls_in_the_temporary_directory() {
-    Setting { place: "tmp", ..TRACKED }.check(30_000, 500);
+    Setting { place: "tmp", ..TRACKED }.check(30_000, 200);
 }
 
 #[test]
 fn random_calls_in_threads() {
-    Setting { attack: "random-calls-in-threads", ..TRACKED }.check(40_000, 500);
+    Setting { attack: "random-calls-in-threads", ..TRACKED }.check(40_000, 200);
 }
