@@ -283,7 +283,7 @@ fn odd_attributes(_: &[OsString]) {
 
 /// Runs an attack in scratch inside a brokered jail and outside; lines and trees must be equal.
 #[track_caller]
-fn same(attack: &str) {
+pub fn same(attack: &str) {
     let run = |jailed: bool| {
         let mut jail = Jail::new("ci");
         let pkg = jail.work.join("pkg");

@@ -12,5 +12,6 @@ mod incidents;
 mod lifecycle;
 mod readme;
 mod scratch;
+mod sockets;
 mod support;
 mod tools;

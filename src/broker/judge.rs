@@ -143,6 +143,13 @@ impl Judge {
         Errno::EACCES
     }
 
+    /// Records that a setting does not let an address be used, and gives what
+    /// the caller gets.
+    pub(super) fn refuse_address(&self, call: &Call, address: String, setting: &str, errno: Errno) -> Errno {
+        self.log.record(&Event { rule: Some(setting.into()), ..event(call, address, Verdict::Refused) });
+        errno
+    }
+
     /// Records that a call could not be decided about, where that is why it fails.
     pub(super) fn undecided(&self, call: &Call, what: &str, errno: Errno) -> Errno {
         if errno == Errno::EACCES {

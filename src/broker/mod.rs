@@ -5,7 +5,9 @@
 //! grants and governs in full is continued; everything else is performed here
 //! or refused.
 
+mod bind;
 mod caller;
+mod connect;
 mod create;
 mod decode;
 mod grants;
@@ -17,6 +19,7 @@ mod own;
 mod remove;
 mod rename;
 mod reply;
+mod socket;
 mod umask;
 
 #[cfg(test)]
@@ -67,6 +70,7 @@ struct Shared {
     calls: LazyLock<decode::Calls>,
     judge: Judge,
     umasks: Umasks,
+    sockets: socket::Rules,
     stopping: AtomicBool,
 }
 
@@ -89,6 +93,7 @@ pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, log: Arc<Log>) -> io::Res
         calls: LazyLock::new(decode::Calls::native as fn() -> _),
         judge: Judge::new(plan, abi, log),
         umasks: Umasks::taken_from_this_process(),
+        sockets: socket::Rules::new(plan),
         stopping: AtomicBool::new(false),
     });
     let mut broker = Broker { shared, threads: Vec::with_capacity(THREADS) };
@@ -185,6 +190,9 @@ impl Shared {
                 self.umasks.will_change();
                 Ok(Reply::Continue)
             }
+            Operation::Bind { fd, address } => bind::bind(self, call, fd, address),
+            Operation::Connect { fd, address } => connect::connect(self, call, fd, address),
+            Operation::Listen { fd, backlog } => socket::listen(self, call, fd, backlog),
         }
     }
 

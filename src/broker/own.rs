@@ -13,7 +13,16 @@ use crate::sys::file::Stat;
 /// does not tell them nothing is known for own.
 #[derive(Debug, Default)]
 pub(super) struct Own {
-    born: Mutex<HashMap<Identity, (i64, u32)>>,
+    made: Mutex<HashMap<Identity, Made>>,
+}
+
+/// What is known about one.
+#[derive(Debug, Clone, Copy)]
+struct Made {
+    born: (i64, u32),
+    /// Whether it is a socket that the session bound. Others may have become
+    /// its own on their way out of scratch.
+    is_bound: bool,
 }
 
 /// Device and inode.
@@ -26,14 +35,34 @@ fn identity(stat: &Stat) -> Identity {
 impl Own {
     /// The session made this.
     pub(super) fn add(&self, stat: &Stat) {
-        if let Some(born) = stat.born {
-            self.lock().insert(identity(stat), born);
-        }
+        self.insert(stat, false);
+    }
+
+    /// The session bound a socket to this, and nobody else did.
+    pub(super) fn add_socket(&self, stat: &Stat) {
+        self.insert(stat, true);
+    }
+
+    fn insert(&self, stat: &Stat, is_bound: bool) {
+        let Some(born) = stat.born else { return };
+        let mut made = self.lock();
+        let known = made.get(&identity(stat)).is_some_and(|made| made.born == born && made.is_bound);
+        made.insert(identity(stat), Made { born, is_bound: is_bound || known });
     }
 
     /// Whether the session made this.
     pub(super) fn has(&self, stat: &Stat) -> bool {
-        stat.born.is_some() && self.lock().get(&identity(stat)).copied() == stat.born
+        self.get(stat).is_some()
+    }
+
+    /// Whether the session bound a socket to this.
+    pub(super) fn has_socket(&self, stat: &Stat) -> bool {
+        self.get(stat).is_some_and(|made| made.is_bound)
+    }
+
+    fn get(&self, stat: &Stat) -> Option<Made> {
+        let born = stat.born?;
+        self.lock().get(&identity(stat)).copied().filter(|made| made.born == born)
     }
 
     /// A name of this is being taken away. With its last one it is forgotten.
@@ -43,8 +72,8 @@ impl Own {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Identity, (i64, u32)>> {
-        self.born.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Made>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,6 +110,19 @@ mod tests {
         own.add(&file(7, None));
         assert!(!own.has(&file(7, None)));
         assert!(!own.has(&file(7, Some((1, 1)))));
+    }
+
+    #[test]
+    fn what_was_made_otherwise_is_no_bound_socket() {
+        let own = Own::default();
+        let (bound, planted) = (file(7, Some((1, 1))), file(8, Some((1, 1))));
+        own.add_socket(&bound);
+        own.add(&planted);
+        own.add(&bound);
+        assert!(own.has_socket(&bound) && own.has(&planted) && !own.has_socket(&planted));
+        // Another file with its number.
+        own.add(&file(7, Some((1, 2))));
+        assert!(!own.has_socket(&file(7, Some((1, 2)))));
     }
 
     #[test]

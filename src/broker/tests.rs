@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 use nix::unistd::gettid;
 
-use super::decode::{Calls, Change, Operation, Subject};
+use super::decode::{Address, Calls, Change, Operation, Subject, Unix};
 use crate::seccomp::Arch;
 use crate::sys::Errno;
 
@@ -23,7 +23,7 @@ struct Request {
     change: Change,
 }
 
-fn decode(call: &str, args: &[u64]) -> Result<Request, Errno> {
+fn request(call: &str, args: &[u64]) -> (Calls, libc::seccomp_data) {
     let found = Arch::NATIVE.numbers().iter().find(|(name, _)| *name == call);
     let (_, number) = found.unwrap_or_else(|| panic!("no {call} here"));
     let mut registers = [0xdead_beef_dead_beef; 6];
@@ -34,7 +34,11 @@ fn decode(call: &str, args: &[u64]) -> Result<Request, Errno> {
         instruction_pointer: 0,
         args: registers,
     };
-    let calls = Calls::native();
+    (Calls::native(), data)
+}
+
+fn decode(call: &str, args: &[u64]) -> Result<Request, Errno> {
+    let (calls, data) = request(call, args);
     match calls.decode(gettid(), &data)? {
         Operation::Change { subject, change } => Ok(Request { call: calls.name(&data)?, subject, change }),
         other => panic!("{other:?}"),
@@ -246,6 +250,100 @@ fn file_attributes_are_passed_on_whole() -> Result<(), Errno> {
     assert_eq!(set(23).err(), Some(Errno::EINVAL));
     assert_eq!(set(1 << 40).err(), Some(Errno::E2BIG));
     Ok(())
+}
+
+/// What a call about a socket asks for, with an address of these bytes.
+fn named(call: &str, bytes: &[u8], size: u64) -> Result<Address, Errno> {
+    let (calls, data) = request(call, &[5, address(bytes), size]);
+    match calls.decode(gettid(), &data)? {
+        Operation::Bind { fd: 5, address } | Operation::Connect { fd: 5, address } => address,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn address_of(family: i32, rest: &[u8]) -> Address {
+    let bytes = [&(family as u16).to_ne_bytes()[..], rest].concat();
+    let size = bytes.len() as u64;
+    named("connect", &bytes, size).expect("an address")
+}
+
+#[test]
+fn addresses_are_copied_as_far_as_the_kernel_would() {
+    let bytes = [1_u8; 200];
+    for call in ["bind", "connect"] {
+        for size in [0, 1, 2, 110, 128] {
+            let copied = named(call, &bytes, size).map(|address| address.bytes().len() as u64);
+            assert_eq!(copied, Ok(size));
+        }
+        for size in [129, 1 << 31, u64::from(u32::MAX)] {
+            assert_eq!(named(call, &bytes, size), Err(Errno::EINVAL), "{size}");
+        }
+        let (calls, data) = request(call, &[5, NOWHERE, 16]);
+        let decoded = calls.decode(gettid(), &data);
+        let is_kept = |address: &Result<Address, Errno>| *address == Err(Errno::EFAULT);
+        assert!(matches!(
+            decoded,
+            Ok(Operation::Bind { address, .. } | Operation::Connect { address, .. }) if is_kept(&address)
+        ));
+    }
+}
+
+#[test]
+fn what_a_unix_address_says() {
+    let unix = |rest: &[u8]| address_of(libc::AF_UNIX, rest).unix();
+    assert_eq!(unix(b""), Unix::Unnamed);
+    assert_eq!(unix(b"\0"), Unix::Abstract);
+    assert_eq!(unix(b"\0x\0y"), Unix::Abstract);
+    assert_eq!(unix(b"/a\0/b"), Unix::Path(c"/a".to_owned()));
+    assert_eq!(unix(&[b'x'; 108]), Unix::Path(std::ffi::CString::new([b'x'; 108]).expect("no NUL")));
+    assert_eq!(unix(&[b'x'; 109]), Unix::Invalid);
+    assert_eq!(address_of(libc::AF_INET, b"/a").unix(), Unix::Invalid);
+    assert_eq!(named("connect", &[1], 1).map(|address| address.unix()), Ok(Unix::Invalid));
+}
+
+#[test]
+fn which_internet_addresses_are_of_loopback() {
+    let v4 = |ip: [u8; 4]| [&[0, 80][..], &ip, &[0; 8]].concat();
+    let v6 = |ip: &str| {
+        let ip: std::net::Ipv6Addr = ip.parse().expect("an address");
+        [&[0, 80, 0, 0, 0, 0][..], &ip.octets(), &[0; 4]].concat()
+    };
+    let is_v4 = |ip| address_of(libc::AF_INET, &v4(ip)).is_loopback();
+    for ip in [[127, 0, 0, 1], [127, 255, 255, 254], [127, 1, 2, 3]] {
+        assert!(is_v4(ip), "{ip:?}");
+    }
+    for ip in [
+        [0, 0, 0, 0],
+        [126, 255, 255, 255],
+        [128, 0, 0, 1],
+        [10, 0, 0, 1],
+        [255, 255, 255, 255],
+        [1, 0, 0, 127],
+    ] {
+        assert!(!is_v4(ip), "{ip:?}");
+    }
+    let is_v6 = |ip| address_of(libc::AF_INET6, &v6(ip)).is_loopback();
+    for ip in ["::1", "::ffff:127.0.0.1", "::ffff:127.9.9.9"] {
+        assert!(is_v6(ip), "{ip}");
+    }
+    for ip in [
+        "::",
+        "::ffff:0.0.0.0",
+        "::ffff:10.0.0.1",
+        "::127.0.0.1",
+        "::2",
+        "1::1",
+        "fe80::1",
+        "64:ff9b::127.0.0.1",
+    ] {
+        assert!(!is_v6(ip), "{ip}");
+    }
+    // Under another family's name, or cut off.
+    assert!(!address_of(libc::AF_UNSPEC, &v4([127, 0, 0, 1])).is_loopback());
+    assert!(!address_of(libc::AF_INET, &v4([127, 0, 0, 1])[..13]).is_loopback());
+    assert!(!address_of(libc::AF_INET6, &v6("::1")[..21]).is_loopback());
+    assert_eq!(address_of(libc::AF_INET, &v4([127, 0, 0, 1])).to_string(), "127.0.0.1:80");
+    assert_eq!(address_of(libc::AF_INET6, &v6("::1")).to_string(), "[::1]:80");
 }
 
 #[test]

@@ -57,7 +57,8 @@ impl Umasks {
         if mode & mask == 0 || file::has_default_acl(dir) { Ok(mode) } else { Ok(mode & !mask) }
     }
 
-    fn of(&self, thread: Pid) -> Result<Mode, Errno> {
+    /// The umask of a thread.
+    pub(super) fn of(&self, thread: Pid) -> Result<Mode, Errno> {
         let now = Instant::now();
         {
             let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);

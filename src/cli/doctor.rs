@@ -12,7 +12,7 @@ use super::error::CliError;
 use super::{print, print_json, run, setup};
 use crate::landlock;
 use crate::launch::{self, Request};
-use crate::sys::with_causes;
+use crate::sys::{socket, with_causes};
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,6 +52,7 @@ pub(super) fn main(args: &DoctorArgs) -> Result<u8, CliError> {
         kernel(),
         landlock_abi(),
         user_notification(),
+        sockets(),
         yama(),
         outer_seccomp(),
         container(),
@@ -115,6 +116,26 @@ fn user_notification() -> Check {
             "Use --static: a broker needs Linux 5.0 or later.",
         )
     }
+}
+
+/// What the broker needs to decide about sockets.
+fn sockets() -> Check {
+    let limited = |found: &str, advice: &str| Check::new("sockets", Status::Limited, found, advice);
+    if !socket::can_take_descriptors() {
+        return limited(
+            "pidfd_getfd is forbidden",
+            "Below Landlock ABI 9 all Unix sockets but pairs are refused, and network: loopback acts as none. \
+             Docker allows it with --cap-add SYS_PTRACE.",
+        );
+    }
+    if !socket::can_tell_files() {
+        return limited(
+            "the kernel does not tell which file a Unix socket is bound to",
+            "The jail may bind sockets below Landlock ABI 9 and not connect to them. The kernel needs \
+             CONFIG_UNIX_DIAG.",
+        );
+    }
+    Check::new("sockets", Status::Good, "can be served", "")
 }
 
 fn yama() -> Check {

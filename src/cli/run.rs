@@ -9,8 +9,9 @@ use super::error::CliError;
 use super::setup;
 use crate::audit::{Log, Session, Summary};
 use crate::launch::{self, LaunchError, Request};
-use crate::policy::UnixSockets;
-use crate::policy::plan::Plan;
+use crate::policy::plan::{Mode, Plan};
+use crate::policy::{Network, UnixSockets};
+use crate::sys::socket::can_take_descriptors;
 
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
@@ -47,6 +48,10 @@ fn warn(plan: &Plan) {
             "stockade: unix_sockets: open lets the jail use every service of yours that has a socket, \
              such as docker and ssh-agent"
         );
+    }
+    let settings = &plan.policy.settings;
+    if settings.network == Network::Loopback && plan.mode == Mode::Brokered && !can_take_descriptors() {
+        eprintln!("stockade: network: loopback acts as none here, since pidfd_getfd is forbidden");
     }
     plan.notes.iter().for_each(|note| tracing::info!("{}", note.text));
 }

@@ -40,9 +40,10 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
-    let layers = layers(args, &current, &workspace, &home)?;
+    let state = state_dir(&home);
+    let layers = layers(args, &current, &workspace, own_files(&home, &state))?;
     let tmpdir = private_tmpdir();
-    let report = Some(report_places(&tmpdir, &home));
+    let report = Some(report_places(&tmpdir, &state));
     let places = Places { workspace, home, tmpdir, report };
     let policy = policy::resolve(&layers, &places, facts)?;
     seccomp::check_names(&policy.settings.syscalls)?;
@@ -55,9 +56,9 @@ fn layers(
     args: &JailArgs,
     current: &Path,
     workspace: &Path,
-    home: &Path,
+    own_files: LayerSource,
 ) -> Result<Vec<LayerSource>, CliError> {
-    let mut layers = vec![own_files(home)];
+    let mut layers = vec![own_files];
     let machine = Path::new(MACHINE_POLICY);
     if machine.try_exists().map_err(|error| CliError::ProfileUnreadable(machine.into(), error))? {
         layers.push(LayerSource {
@@ -84,13 +85,13 @@ fn layers(
 
 /// Stockade's records are hidden and its settings never writable, whatever a
 /// profile says: who could change them could loosen the next run.
-fn own_files(home: &Path) -> LayerSource {
+fn own_files(home: &Path, state: &Path) -> LayerSource {
     let rule = |access, path: &Path, why: &str| Rule::for_path(access, path, why, Rule::STOCKADE);
     LayerSource {
         kind: LayerKind::Machine,
         profiles: Vec::new(),
         extra: vec![
-            rule(Access::HIDDEN, &state_dir(home), "records of every session"),
+            rule(Access::HIDDEN, state, "records of every session"),
             rule(Access::READ, &config_dir(home), "settings that loosen or tighten the next run"),
             rule(Access::READ, Path::new("/etc/stockade"), "the machine's policy"),
         ],
@@ -154,10 +155,10 @@ fn private_tmpdir() -> PathBuf {
 
 /// Names for the jail's report. The random part is its own: the temporary
 /// directory's can be seen by anybody as long as it is there.
-fn report_places(tmpdir: &Path, home: &Path) -> ReportPlaces {
+fn report_places(tmpdir: &Path, state: &Path) -> ReportPlaces {
     let mut name = tmpdir.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{:016x}{REPORT_END}", random()));
-    let apart = state_dir(home).join("reports").join(&name);
+    let apart = state.join("reports").join(&name);
     ReportPlaces { beside: tmpdir.with_file_name(name), apart }
 }
 

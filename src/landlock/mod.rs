@@ -2,7 +2,7 @@
 
 pub mod rights;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -58,7 +58,7 @@ pub fn prepare(plan: &Plan, abi: u32) -> Result<Prepared, LandlockError> {
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(known))?;
     let tcp = AccessNet::from_all(known);
-    if settings.network == Network::None && !tcp.is_empty() {
+    if settings.network != Network::Open && !tcp.is_empty() {
         ruleset = ruleset.handle_access(tcp)?;
     }
     if abi >= rights::SCOPES {
@@ -75,10 +75,12 @@ pub fn prepare(plan: &Plan, abi: u32) -> Result<Prepared, LandlockError> {
             created = created.add_rule(PathBeneath::new(fd, access))?;
         }
     }
-    if abi >= rights::RESOLVE_UNIX && settings.unix_sockets == UnixSockets::Open {
-        let root = open_path(Path::new("/"), OFlag::O_DIRECTORY)
-            .map_err(|error| LandlockError::Path("/".into(), error))?;
-        created = created.add_rule(PathBeneath::new(root, AccessFs::ResolveUnix))?;
+    if abi >= rights::RESOLVE_UNIX {
+        let everywhere = (settings.unix_sockets == UnixSockets::Open).then_some(Path::new("/"));
+        for path in everywhere.into_iter().chain(plan.sockets.iter().map(PathBuf::as_path)) {
+            let Some(fd) = open_if_there(path, OFlag::empty())? else { continue };
+            created = created.add_rule(PathBeneath::new(fd, AccessFs::ResolveUnix))?;
+        }
     }
     Ok(Prepared { ruleset: created })
 }
@@ -95,19 +97,23 @@ impl Prepared {
     }
 }
 
+/// A ruleset for a helper that makes one socket: it may make one in this
+/// directory and beneath it, and nowhere else.
+pub fn only_sockets_beneath(dir: BorrowedFd<'_>) -> Result<OwnedFd, LandlockError> {
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::MakeSock)?
+        .create()?
+        .add_rule(PathBeneath::new(dir, AccessFs::MakeSock))?;
+    Option::<OwnedFd>::from(ruleset).ok_or(LandlockError::Unsupported)
+}
+
 /// Opens what is granted, and makes sure that it still is what the plan saw:
 /// no symbolic link on the way, a directory where one was. What is gone, or
 /// cannot be reached by the user at all, needs no grant.
 fn open(grant: &Grant) -> Result<Option<OwnedFd>, LandlockError> {
     let flags = if grant.is_dir { OFlag::O_DIRECTORY } else { OFlag::O_NOFOLLOW };
-    let fd = match open_path(&grant.path, flags) {
-        Ok(fd) => fd,
-        Err(SysError { errno: Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP, .. }) => {
-            tracing::debug!(path = %grant.path.display(), "not granted: gone or out of reach");
-            return Ok(None);
-        }
-        Err(error) => return Err(LandlockError::Path(grant.path.clone(), error)),
-    };
+    let Some(fd) = open_if_there(&grant.path, flags)? else { return Ok(None) };
     if grant.is_dir {
         return Ok(Some(fd));
     }
@@ -115,6 +121,17 @@ fn open(grant: &Grant) -> Result<Option<OwnedFd>, LandlockError> {
     let format = SFlag::from_bits_truncate(fstat(&fd).map_err(failed)?.st_mode) & SFlag::S_IFMT;
     let is_file = format != SFlag::S_IFDIR && format != SFlag::S_IFLNK;
     Ok(is_file.then_some(fd))
+}
+
+fn open_if_there(path: &Path, flags: OFlag) -> Result<Option<OwnedFd>, LandlockError> {
+    match open_path(path, flags) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(SysError { errno: Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ELOOP, .. }) => {
+            tracing::debug!(path = %path.display(), "not granted: gone or out of reach");
+            Ok(None)
+        }
+        Err(error) => Err(LandlockError::Path(path.into(), error)),
+    }
 }
 
 fn open_path(path: &Path, flags: OFlag) -> Result<OwnedFd, SysError> {

@@ -36,8 +36,8 @@ const PROFILES: [(&str, &str, &str); 16] = [
 
 /// The built-in profile of this name, parsed.
 pub fn builtin(name: &str) -> Option<Result<Profile, ProfileError>> {
-    let (name, text, json) = PROFILES.into_iter().find(|(known, ..)| *known == name)?;
-    Some(profile::parse_prepared(json, text, &format!("built-in profile {name}")))
+    let (name, _, json) = PROFILES.into_iter().find(|(known, ..)| *known == name)?;
+    Some(profile::parse_prepared(json, &format!("built-in profile {name}")))
 }
 
 /// Names and texts of all built-in profiles.

@@ -106,7 +106,15 @@ pub struct PlanDocument<'a> {
     #[serde(serialize_with = "serialize_paths")]
     make_dirs: &'a [PathBuf],
     settings: &'a Settings,
+    unix_socket_rules: Vec<SocketRule>,
     notes: &'a [Note],
+}
+
+/// A rule about sockets of others.
+#[derive(Debug, Serialize)]
+struct SocketRule {
+    pattern: String,
+    origin: Origin,
 }
 
 /// A rule and who enforces it.
@@ -126,6 +134,10 @@ pub fn plan_json<'a>(plan: &'a Plan, facts: &dyn Facts) -> PlanDocument<'a> {
         enforced_by: enforcement.by,
         means: meaning(enforcement.by, plan.mode),
     });
+    let socket_rules = plan.policy.socket_rules().map(|Rule { pattern, origin, .. }| SocketRule {
+        pattern: pattern.to_string(),
+        origin: origin.clone(),
+    });
     let Places { workspace, home, .. } = &plan.policy.places;
     PlanDocument {
         mode: plan.mode,
@@ -137,6 +149,7 @@ pub fn plan_json<'a>(plan: &'a Plan, facts: &dyn Facts) -> PlanDocument<'a> {
         mediates_reads: plan.mediates_reads,
         make_dirs: &plan.make_dirs,
         settings: &plan.policy.settings,
+        unix_socket_rules: socket_rules.collect(),
         notes: &plan.notes,
     }
 }
@@ -156,7 +169,7 @@ fn write_plan(out: &mut String, plan: &Plan, enforcement: &[Enforcement]) -> fmt
         Mode::Static => "static",
     };
     writeln!(out, "workspace  {}\nhome       {}\nmode       {mode}", printable(workspace), printable(home))?;
-    write_settings(out, &plan.policy.settings)?;
+    write_settings(out, &plan.policy)?;
     for (by, title) in SECTIONS {
         write_section(out, plan, enforcement, by, title)?;
     }
@@ -224,10 +237,12 @@ fn meaning(by: Enforcer, mode: Mode) -> &'static str {
     }
 }
 
-fn write_settings(out: &mut String, settings: &Settings) -> fmt::Result {
+fn write_settings(out: &mut String, policy: &Policy) -> fmt::Result {
+    let settings = &policy.settings;
     let name = |value: &dyn fmt::Debug| format!("{value:?}").to_lowercase();
     writeln!(out, "network    {}", name(&settings.network))?;
-    writeln!(out, "sockets    {}", name(&settings.unix_sockets))?;
+    let named: String = policy.socket_rules().map(|rule| format!(", {}", rule.pattern)).collect();
+    writeln!(out, "sockets    {}{named}", name(&settings.unix_sockets))?;
     writeln!(out, "git        {}", name(&settings.git))
 }
 

@@ -1,8 +1,9 @@
 //! What resolving a policy needs to know about the machine, injected.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What a name in a directory is, not followed.
@@ -36,7 +37,7 @@ pub trait Facts {
 /// about often everything is learnt at once.
 pub struct Remembered<'a> {
     facts: &'a dyn Facts,
-    dirs: RefCell<HashMap<OsString, Names>>,
+    dirs: RefCell<BTreeMap<OsString, Names>>,
 }
 
 /// What is known about the names in a directory.
@@ -69,19 +70,29 @@ impl Names {
     }
 }
 
+/// Where a name is looked up, and the name; none for `/` and what ends in a
+/// slash or dots. (`Path::parent` costs more than the rest of a question.)
+fn dir_and_name(path: &Path) -> Option<(&OsStr, &OsStr)> {
+    let bytes = path.as_os_str().as_bytes();
+    let slash = bytes.iter().rposition(|byte| *byte == b'/')?;
+    let (dir, name) = (&bytes[..slash.max(1)], &bytes[slash + 1..]);
+    let is_name = !matches!(name, b"" | b"." | b"..");
+    is_name.then(|| (OsStr::from_bytes(dir), OsStr::from_bytes(name)))
+}
+
 impl Facts for Remembered<'_> {
     fn kind(&self, path: &Path) -> Option<Kind> {
-        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return self.facts.kind(path) };
+        let Some((dir, name)) = dir_and_name(path) else { return self.facts.kind(path) };
         let mut dirs = self.dirs.borrow_mut();
-        if !dirs.contains_key(dir.as_os_str()) {
-            dirs.insert(dir.as_os_str().to_os_string(), Names::Some(Vec::new()));
-        }
-        let names = dirs.get_mut(dir.as_os_str())?;
+        let names = match dirs.get_mut(dir) {
+            Some(names) => names,
+            None => dirs.entry(dir.to_os_string()).or_insert_with(|| Names::Some(Vec::new())),
+        };
         if let Some(kind) = names.kind(name) {
             return kind;
         }
         if matches!(names, Names::Some(known) if known.len() == SINGLE_QUESTIONS)
-            && let Some(all) = self.facts.list(dir)
+            && let Some(all) = self.facts.list(Path::new(dir))
         {
             *names = Names::All(all);
             return names.kind(name).flatten();

@@ -13,6 +13,7 @@ use super::words::printable;
 use super::written::Size;
 use super::{
     Access, Effect, EnvRules, GitMode, LayerKind, Limits, Note, Origin, Places, Settings, SyscallRules, git,
+    sockets,
 };
 
 /// As the kernel (`path_resolution(7)`).
@@ -101,6 +102,7 @@ pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> R
     let mut notes = Vec::new();
     let settings = settings(sources, places, &mut notes)?;
     let mut layers = Vec::with_capacity(sources.len());
+    let mut sockets = Vec::new();
     for source in sources {
         let mut rules = rules_of(source, places)?;
         let under_command_line = rules.len();
@@ -118,10 +120,15 @@ pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> R
         };
         let mut layer = Layer::new(source.kind, default, rules);
         layer.under_command_line = under_command_line;
-        follow_links(&mut layer, places, facts, &mut notes);
+        let links = Links { facts, places };
+        links.follow(&mut layer, None, &mut notes);
+        for mut named in sockets::layers(source, places)? {
+            links.follow(&mut named, Some(&layer), &mut notes);
+            sockets.push(named);
+        }
         layers.push(layer);
     }
-    Ok(Policy { places: places.clone(), layers, settings, notes })
+    Ok(Policy { places: places.clone(), layers, sockets, settings, notes })
 }
 
 fn rules_of(source: &LayerSource, places: &Places) -> Result<Vec<Rule>, PolicyError> {
@@ -135,7 +142,7 @@ fn rules_of(source: &LayerSource, places: &Places) -> Result<Vec<Rule>, PolicyEr
     Ok(rules)
 }
 
-fn rule(spec: &RuleSpec, text: &str, places: &Places) -> Result<Rule, PolicyError> {
+pub(super) fn rule(spec: &RuleSpec, text: &str, places: &Places) -> Result<Rule, PolicyError> {
     let expanded = vars::expand_pattern(text, places).map_err(|source| PolicyError::Variable {
         origin: spec.origin.clone(),
         text: text.into(),
@@ -148,30 +155,6 @@ fn rule(spec: &RuleSpec, text: &str, places: &Places) -> Result<Rule, PolicyErro
     })?;
     let force = if spec.is_final { Force::Final } else { Force::Normal };
     Ok(Rule { pattern, access: spec.access, why: spec.why.clone(), force, origin: spec.origin.clone() })
-}
-
-/// Rules whose literal prefix goes through a symbolic link hold for the real
-/// path as well, unless the link lies in the workspace or the jail could
-/// replace it: then it could point the rule anywhere.
-fn follow_links(layer: &mut Layer, places: &Places, facts: &dyn Facts, notes: &mut Vec<Note>) {
-    let links = Links { facts, places };
-    let mut aliases: Vec<(usize, Pattern)> = Vec::new();
-    for index in layer.trie().behind_links(facts) {
-        let rule = &layer.rules[index];
-        match links.real(&rule.pattern.literal_prefix().0, layer) {
-            Resolved::Same => {}
-            Resolved::Real(path) => aliases.push((index, rule.pattern.with_prefix(&path))),
-            Resolved::Refused(link) => notes.push(Note {
-                origin: rule.origin.clone(),
-                text: format!(
-                    "{}: the symbolic link {} is not followed, since it can be replaced from inside",
-                    rule.pattern,
-                    printable(&link)
-                ),
-            }),
-        }
-    }
-    aliases.iter().for_each(|(index, pattern)| layer.add_alias(*index, pattern));
 }
 
 /// Symbolic links on the way to a path.
@@ -190,6 +173,30 @@ enum Resolved {
 }
 
 impl Links<'_> {
+    /// Rules whose literal prefix goes through a symbolic link hold for the
+    /// real path as well, unless the link lies in the workspace or the jail
+    /// could replace it, by the rules of `guard` or else the layer's own: then
+    /// it could point the rule anywhere.
+    fn follow(&self, layer: &mut Layer, guard: Option<&Layer>, notes: &mut Vec<Note>) {
+        let mut aliases: Vec<(usize, Pattern)> = Vec::new();
+        for index in layer.trie().behind_links(self.facts) {
+            let rule = &layer.rules[index];
+            match self.real(&rule.pattern.literal_prefix().0, guard.unwrap_or(layer)) {
+                Resolved::Same => {}
+                Resolved::Real(path) => aliases.push((index, rule.pattern.with_prefix(&path))),
+                Resolved::Refused(link) => notes.push(Note {
+                    origin: rule.origin.clone(),
+                    text: format!(
+                        "{}: the symbolic link {} is not followed, since it can be replaced from inside",
+                        rule.pattern,
+                        printable(&link)
+                    ),
+                }),
+            }
+        }
+        aliases.iter().for_each(|(index, pattern)| layer.add_alias(*index, pattern));
+    }
+
     fn real(&self, path: &Path, layer: &Layer) -> Resolved {
         let mut real = PathBuf::from("/");
         // Names still to go, the next one last.
@@ -282,7 +289,7 @@ fn extend(settings: &mut Settings, spec: &SettingsSpec) {
     pass.extend(spec.env.pass.iter().cloned());
     drop.extend(spec.env.drop.iter().cloned());
     settings.network = spec.network.unwrap_or(settings.network);
-    settings.unix_sockets = spec.unix_sockets.unwrap_or(settings.unix_sockets);
+    settings.unix_sockets = spec.unix_sockets.as_ref().map_or(settings.unix_sockets, |spec| spec.word);
     settings.git = spec.git.unwrap_or(settings.git);
     each_limit(&mut settings.limits, spec, |known, new| *known = new.or(*known));
     settings.syscalls.allow.extend(spec.syscalls.allow.iter().cloned());
@@ -295,8 +302,9 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
     settings.env.inherit &= spec.env.inherit.unwrap_or(true);
     settings.env.drop_always.extend(spec.env.drop.iter().cloned());
     settings.network = spec.network.map_or(settings.network, |network| network.min(settings.network));
+    let sockets = spec.unix_sockets.as_ref().map(|spec| spec.word);
     settings.unix_sockets =
-        spec.unix_sockets.map_or(settings.unix_sockets, |sockets| sockets.min(settings.unix_sockets));
+        sockets.map_or(settings.unix_sockets, |sockets| sockets.min(settings.unix_sockets));
     settings.git = spec.git.map_or(settings.git, |git| git.min(settings.git));
     each_limit(&mut settings.limits, spec, |known, new| {
         *known = match (*known, new) {

@@ -33,6 +33,9 @@ impl Pattern {
     /// Parses an absolute pattern (see [`super::vars::expand_pattern`]).
     pub fn parse(text: OsString) -> Result<Pattern, globset::Error> {
         let pattern = Pattern { text };
+        if !pattern.text.as_bytes().iter().any(is_special) {
+            return Ok(pattern);
+        }
         for component in pattern.components() {
             if let Component::Wild(text) = component {
                 Wildcard::parse(text)?;
@@ -54,15 +57,21 @@ impl Pattern {
 
     /// The path in front of the first wildcard, and how many components follow it.
     pub fn literal_prefix(&self) -> (PathBuf, usize) {
-        let mut path = PathBuf::from("/");
+        let mut path = Vec::with_capacity(self.text.len() + 1);
         let mut components = self.components();
+        let mut rest = 0;
         while let Some(component) = components.next() {
-            match component {
-                Component::Literal(name) => path.push(name),
-                Component::Wild(_) | Component::AnyDepth => return (path, components.count() + 1),
-            }
+            let Component::Literal(name) = component else {
+                rest = components.count() + 1;
+                break;
+            };
+            path.push(b'/');
+            path.extend_from_slice(name.as_bytes());
         }
-        (path, 0)
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        (OsString::from_vec(path).into(), rest)
     }
 
     /// The same pattern with its literal prefix replaced.
@@ -102,11 +111,10 @@ fn names(text: &OsStr) -> impl Iterator<Item = &[u8]> {
 }
 
 fn component(name: &[u8]) -> Component<'_> {
-    const SPECIAL: &[u8] = b"*?[]{}";
     if name == b"**" {
         return Component::AnyDepth;
     }
-    if !name.iter().any(|byte| SPECIAL.contains(byte)) {
+    if !name.iter().any(is_special) {
         return Component::Literal(Cow::Borrowed(OsStr::from_bytes(name)));
     }
     match (unescape(name), std::str::from_utf8(name)) {
@@ -115,6 +123,10 @@ fn component(name: &[u8]) -> Component<'_> {
         // Wildcards come from text; this has none that is meant as one.
         (None, Err(_)) => Component::Literal(Cow::Borrowed(OsStr::from_bytes(name))),
     }
+}
+
+fn is_special(byte: &u8) -> bool {
+    matches!(byte, b'*' | b'?' | b'[' | b']' | b'{' | b'}')
 }
 
 /// The name that a component stands for, if it stands for just one: `[*]` is a `*`.
@@ -174,12 +186,23 @@ impl Wildcard {
 
 /// Whether a name fits a pattern in which `*` stands for any text, and other
 /// bytes for those that are the same to `same`.
-pub fn stars_match(pattern: &[u8], name: &[u8], same: fn(&u8, &u8) -> bool) -> bool {
-    match pattern.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|start| stars_match(rest, &name[start..], same)),
-        Some((first, rest)) => {
-            name.split_first().is_some_and(|(head, tail)| same(head, first) && stars_match(rest, tail, same))
+pub fn stars_match(pattern: &[u8], name: &[u8], same: impl Fn(&u8, &u8) -> bool) -> bool {
+    let (mut pattern, mut name) = (pattern, name);
+    // What follows the last star, and the name from where that is tried next.
+    let mut retry: Option<(&[u8], &[u8])> = None;
+    while let Some((head, tail)) = name.split_first() {
+        match pattern.split_first() {
+            Some((b'*', rest)) => {
+                pattern = rest;
+                retry = Some((rest, tail));
+            }
+            Some((first, rest)) if same(head, first) => (pattern, name) = (rest, tail),
+            _ => {
+                let Some((rest, later)) = retry else { return false };
+                (pattern, name) = (rest, later);
+                retry = later.split_first().map(|(_, tail)| (rest, tail));
+            }
         }
     }
+    pattern.iter().all(|byte| *byte == b'*')
 }

@@ -12,7 +12,7 @@ use super::facts::{Facts, Kind};
 use super::report::{self, Report};
 use super::rules::{Policy, Rule};
 use super::words::{serialize_path, serialize_paths};
-use super::{Access, Effect, LayerKind, Note, RuleId, Verb, split};
+use super::{Access, Effect, LayerKind, Network, Note, Origin, RuleId, Verb, split};
 
 /// Who stays behind to serve what Landlock cannot decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -175,6 +175,9 @@ pub struct Plan {
     pub policy: Arc<Policy>,
     /// What Landlock grants, sorted by path.
     pub grants: Vec<Grant>,
+    /// Sockets of others, and directories of them, that Landlock lets be
+    /// connected to where it governs that (ABI 9).
+    pub sockets: Vec<PathBuf>,
     /// Where grants had to be split.
     pub splits: Vec<Split>,
     /// Whether opening for reading visits the broker: somewhere a new name may
@@ -206,9 +209,23 @@ pub fn compile(mut policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
     if mode == Mode::Brokered {
         leave_making_to_broker(&mut grants, &policy);
     }
-    let notes = policy.notes.iter().cloned().chain(notes).collect();
+    let unserved = if mode == Mode::Static { without_broker(&policy) } else { Vec::new() };
+    let notes = policy.notes.iter().cloned().chain(notes).chain(unserved).collect();
+    let sockets = policy.sockets_at_start(&facts);
     let mediates_reads = mode == Mode::Brokered && splits.iter().any(|split| hides_new_names(split, &policy));
-    Plan { mode, policy: Arc::new(policy), grants, splits, mediates_reads, make_dirs, report, notes }
+    Plan { mode, policy: Arc::new(policy), grants, sockets, splits, mediates_reads, make_dirs, report, notes }
+}
+
+/// Settings that mean less where nobody stays behind.
+fn without_broker(policy: &Policy) -> Vec<Note> {
+    let loopback = (policy.settings.network == Network::Loopback)
+        .then_some("network: loopback needs the broker, so with --static it acts as none");
+    let sockets = policy.names_sockets().then_some(
+        "unix_sockets: without the broker only what Landlock can be told at the start may be connected to, \
+         and before ABI 9 nothing",
+    );
+    let texts = loopback.into_iter().chain(sockets);
+    texts.map(|text| Note { origin: Origin::default(), text: text.into() }).collect()
 }
 
 /// Landlock knows no names: where a rule binds names that do not exist yet
@@ -234,13 +251,13 @@ fn make_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
         .filter_map(|rule| if rule.access == Access::SCRATCH { rule.pattern.literal() } else { None });
     let mut dirs: Vec<PathBuf> = literals
         .filter(|path| {
+            // Most fail here, and it costs least.
+            let parent = path.parent().filter(|parent| facts.kind(parent) == Some(Kind::Dir));
+            let Some(parent) = parent.filter(|_| facts.kind(path).is_none()) else { return false };
             let places = &policy.places;
             let inside = [&places.workspace, &places.home].into_iter().find(|root| path.starts_with(root));
             let Some(root) = inside else { return false };
-            path != root
-                && is_plain_dir(path.parent().unwrap_or(root), root, facts)
-                && facts.kind(path).is_none()
-                && Rights::native(policy.access(path)).make
+            path != root && is_plain_dir(parent, root, facts) && Rights::native(policy.access(path)).make
         })
         .collect();
     dirs.sort();
@@ -255,7 +272,8 @@ fn is_plain_dir(dir: &Path, root: &Path, facts: &dyn Facts) -> bool {
 /// The facts as they will be once the launcher has made what the plan needs.
 struct WithMade<'a> {
     facts: &'a dyn Facts,
-    made: BTreeMap<PathBuf, Kind>,
+    /// Compared as text, for comparing paths is slow.
+    made: BTreeMap<OsString, Kind>,
 }
 
 impl<'a> WithMade<'a> {
@@ -266,7 +284,7 @@ impl<'a> WithMade<'a> {
         report: Option<&Report>,
     ) -> WithMade<'a> {
         let dirs = make_dirs.iter().cloned().chain([policy.places.tmpdir.clone()]);
-        let mut with_made = WithMade { facts, made: dirs.map(|dir| (dir, Kind::Dir)).collect() };
+        let mut with_made = WithMade { facts, made: dirs.map(|dir| (dir.into(), Kind::Dir)).collect() };
         if let Some(report) = report.filter(|report| report.early) {
             with_made.add_file(&report.path);
         }
@@ -276,20 +294,22 @@ impl<'a> WithMade<'a> {
     /// Adds a file, and the directories on the way to it.
     fn add_file(&mut self, path: &Path) {
         for dir in path.ancestors().skip(1).take_while(|dir| self.facts.kind(dir).is_none()) {
-            self.made.insert(dir.to_path_buf(), Kind::Dir);
+            self.made.insert(dir.into(), Kind::Dir);
         }
-        self.made.insert(path.to_path_buf(), Kind::File);
+        self.made.insert(path.into(), Kind::File);
     }
 }
 
 impl Facts for WithMade<'_> {
     fn kind(&self, path: &Path) -> Option<Kind> {
-        self.made.get(path).copied().or_else(|| self.facts.kind(path))
+        self.made.get(path.as_os_str()).copied().or_else(|| self.facts.kind(path))
     }
 
     fn list(&self, dir: &Path) -> Option<Vec<(OsString, Kind)>> {
-        let mut entries = if self.made.contains_key(dir) { Vec::new() } else { self.facts.list(dir)? };
-        for (path, kind) in self.made.iter().filter(|(path, _)| path.parent() == Some(dir)) {
+        let mut entries =
+            if self.made.contains_key(dir.as_os_str()) { Vec::new() } else { self.facts.list(dir)? };
+        let made = self.made.iter().map(|(path, kind)| (Path::new(path), kind));
+        for (path, kind) in made.filter(|(path, _)| path.parent() == Some(dir)) {
             if let Some(name) = path.file_name() {
                 entries.push((name.to_os_string(), *kind));
             }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::lines::{Lines, key_line};
 use super::vars::{self, VarError};
-use super::written::{AccessDocument, Size, one_or_more};
-use super::{Access, GitMode, Network, Origin, UnixSockets, pattern};
+use super::written::{AccessDocument, Size, SocketsSpec, one_or_more};
+use super::{Access, GitMode, Network, Origin, pattern};
 
 /// The schema version that this program reads.
 const VERSION: u32 = 1;
@@ -94,8 +95,17 @@ pub struct Profile {
     pub rules: Vec<RuleSpec>,
     /// Its other settings.
     pub settings: SettingsSpec,
+    /// Where it says which sockets may be connected to.
+    pub sockets_at: usize,
     /// Where it was read.
     pub origin: Origin,
+}
+
+impl Profile {
+    /// Where it says which sockets may be connected to.
+    pub(super) fn sockets_origin(&self) -> Origin {
+        Origin { line: self.sockets_at, ..self.origin.clone() }
+    }
 }
 
 /// A rule, as written.
@@ -122,7 +132,7 @@ pub struct SettingsSpec {
     /// The network.
     pub network: Option<Network>,
     /// Unix sockets.
-    pub unix_sockets: Option<UnixSockets>,
+    pub unix_sockets: Option<SocketsSpec>,
     /// Resource limits.
     #[serde(default)]
     pub limits: LimitsSpec,
@@ -195,7 +205,7 @@ struct Document {
     #[serde(default)]
     env: EnvSpec,
     network: Option<Network>,
-    unix_sockets: Option<UnixSockets>,
+    unix_sockets: Option<SocketsSpec>,
     #[serde(default)]
     limits: LimitsSpec,
     #[serde(default)]
@@ -241,37 +251,33 @@ struct RuleDocument {
 /// Parses a profile. `source` names the text in errors.
 pub fn parse(text: &str, source: &str) -> Result<Profile, ProfileError> {
     let document: Document = serde_yaml::from_str(text).map_err(|error| syntax_error(&error, source))?;
-    let profile = build(document, text, source)?;
+    let profile = build(document, &Lines::of(text), source)?;
     check(&profile, text)?;
     Ok(profile)
 }
 
-/// Parses a profile that was turned into JSON from `text`, which is still
-/// needed for the places of its rules.
-pub(super) fn parse_prepared(json: &str, text: &str, source: &str) -> Result<Profile, ProfileError> {
-    let document: Document = serde_json::from_str(json).map_err(|error| ProfileError::Syntax {
+/// Parses a profile that `build.rs` turned into JSON.
+pub(super) fn parse_prepared(json: &str, source: &str) -> Result<Profile, ProfileError> {
+    let prepared = serde_json::from_str(json).map_err(|error| ProfileError::Syntax {
         origin: Origin { source: source.into(), line: error.line() },
         column: error.column(),
         message: error.to_string(),
     })?;
-    build(document, text, source)
+    let (version, extends, sockets, rules, document): (usize, usize, usize, Vec<usize>, Document) = prepared;
+    build(document, &Lines { version, extends, sockets, rules }, source)
 }
 
-fn build(document: Document, text: &str, source: &str) -> Result<Profile, ProfileError> {
+fn build(document: Document, lines: &Lines, source: &str) -> Result<Profile, ProfileError> {
     let source: Arc<str> = source.into();
     let origin = |line| Origin { source: Arc::clone(&source), line };
     if document.version != VERSION {
-        return Err(ProfileError::Version {
-            origin: origin(key_line(text, "version")),
-            found: document.version,
-        });
+        return Err(ProfileError::Version { origin: origin(lines.version), found: document.version });
     }
-    let lines = rule_lines(text);
-    let fallback = lines.first().copied().unwrap_or(0);
-    let exact = lines.len() == document.rules.len() + 1;
+    let fallback = lines.rules.first().copied().unwrap_or(0);
+    let exact = lines.rules.len() == document.rules.len() + 1;
     let mut rules = Vec::with_capacity(document.rules.len());
     for (index, rule) in document.rules.into_iter().enumerate() {
-        let origin = origin(if exact { lines[index + 1] } else { fallback });
+        let origin = origin(if exact { lines.rules[index + 1] } else { fallback });
         rules.push(RuleSpec {
             access: rule.access.0,
             paths: rule.paths,
@@ -283,7 +289,7 @@ fn build(document: Document, text: &str, source: &str) -> Result<Profile, Profil
     Ok(Profile {
         name: document.name,
         description: document.description,
-        extended_at: origin(if document.extends.is_empty() { 0 } else { key_line(text, "extends") }),
+        extended_at: origin(if document.extends.is_empty() { 0 } else { lines.extends }),
         extends: document.extends,
         rules,
         settings: SettingsSpec {
@@ -294,6 +300,7 @@ fn build(document: Document, text: &str, source: &str) -> Result<Profile, Profil
             syscalls: document.syscalls,
             git: document.git,
         },
+        sockets_at: lines.sockets,
         origin: origin(0),
     })
 }
@@ -309,7 +316,9 @@ fn check(profile: &Profile, text: &str) -> Result<(), ProfileError> {
         let bad = |reason| ProfileError::Env { origin: origin.clone(), name: name.clone(), reason };
         vars::check_value(value).map_err(bad)?;
     }
-    Ok(())
+    let origin = profile.sockets_origin();
+    let sockets = profile.settings.unix_sockets.iter().filter_map(|spec| spec.allow.as_ref());
+    sockets.flatten().try_for_each(|pattern| check_pattern(pattern, &origin))
 }
 
 fn check_pattern(pattern: &str, origin: &Origin) -> Result<(), ProfileError> {
@@ -325,34 +334,4 @@ fn syntax_error(error: &serde_yaml::Error, source: &str) -> ProfileError {
     // serde_yaml ends its messages with the place, which stands in front here.
     let message = full.rsplit_once(" at line ").map_or(full.as_str(), |(message, _)| message).to_string();
     ProfileError::Syntax { origin: Origin { source: source.into(), line }, column, message }
-}
-
-/// The line of a key of the document, 0 where it stands in no line of its own.
-fn key_line(text: &str, key: &str) -> usize {
-    let is_key = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'));
-    text.lines().position(is_key).map_or(0, |index| index + 1)
-}
-
-/// Line numbers: of `rules:` first, then of each rule. serde_yaml keeps no
-/// places, so block sequences are counted in the text; for other styles the
-/// counts do not agree and the caller falls back to the first.
-fn rule_lines(text: &str) -> Vec<usize> {
-    let mut lines = Vec::new();
-    let mut indent = None;
-    for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
-        let content = line.trim_start();
-        let depth = line.len() - content.len();
-        if lines.is_empty() {
-            if line.starts_with("rules:") {
-                lines.push(number);
-            }
-        } else if content.is_empty() || content.starts_with('#') {
-            continue;
-        } else if content.starts_with("- ") && depth == *indent.get_or_insert(depth) {
-            lines.push(number);
-        } else if depth == 0 {
-            break;
-        }
-    }
-    lines
 }

@@ -74,6 +74,9 @@ pub struct Policy {
     pub places: Places,
     /// Over a path the strictest of the layers holds.
     pub layers: Vec<Layer>,
+    /// Which Unix sockets of others may be connected to (see
+    /// [`Policy::allows_socket`]).
+    pub(super) sockets: Vec<Layer>,
     /// What is not about paths.
     pub settings: Settings,
     /// What a person should know about how it came out.

@@ -15,6 +15,8 @@ pub enum Network {
     /// No internet sockets at all.
     #[default]
     None,
+    /// TCP to and from this machine's loopback addresses, by the broker alone.
+    Loopback,
     /// As outside the jail.
     Open,
 }
@@ -23,8 +25,9 @@ pub enum Network {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnixSockets {
-    /// Only what the jail itself made: stream and seqpacket socket pairs, and,
-    /// where the kernel's Landlock governs connecting (ABI 9), sockets in scratch.
+    /// What the jail itself made, and the paths that rules name
+    /// ([`super::Policy::allows_socket`]). Before Landlock governs connecting
+    /// (ABI 9) the broker decides, and serves no datagram sockets.
     #[default]
     Own,
     /// As outside the jail; the jail can then reach every service of the user.

@@ -77,14 +77,14 @@ pub fn expand_value(value: &str, places: &Places) -> Result<OsString, VarError> 
 
 /// A path as a pattern that matches just itself.
 pub fn escape(path: &Path) -> OsString {
-    const SPECIAL: &[u8] = b"*?[]{}$~";
+    let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[' | b']' | b'{' | b'}' | b'$' | b'~');
     let bytes = path.as_os_str().as_bytes();
-    if !bytes.iter().any(|byte| SPECIAL.contains(byte)) {
+    if !bytes.iter().any(is_special) {
         return path.as_os_str().to_os_string();
     }
     let mut pattern = Vec::with_capacity(bytes.len() + 8);
     for byte in bytes {
-        if SPECIAL.contains(byte) { pattern.extend([b'[', *byte, b']']) } else { pattern.push(*byte) }
+        if is_special(byte) { pattern.extend([b'[', *byte, b']']) } else { pattern.push(*byte) }
     }
     OsString::from_vec(pattern)
 }
@@ -103,6 +103,9 @@ fn place<'a>(name: &str, places: &'a Places) -> Option<&'a PathBuf> {
 }
 
 fn substitute(text: &str, value: &dyn Fn(&str) -> Option<OsString>) -> Result<OsString, VarError> {
+    if !text.contains('$') {
+        return Ok(text.into());
+    }
     let mut result = OsString::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Access, Effect};
+use super::{Access, Effect, UnixSockets};
 
 /// A named access, or all five effects.
 pub(super) struct AccessDocument(pub(super) Access);
@@ -12,6 +12,16 @@ pub(super) struct AccessDocument(pub(super) Access);
 /// A number with an optional unit: KiB, MiB, GiB, TiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
+
+/// `unix_sockets`, as written: a word, or paths that may be connected to
+/// beside the jail's own sockets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketsSpec {
+    /// The word; `own` where paths are given.
+    pub word: UnixSockets,
+    /// Patterns of paths, as in rules; none where a word was given.
+    pub allow: Option<Vec<String>>,
+}
 
 /// A list, or one value for a list of one.
 pub(super) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
@@ -67,6 +77,38 @@ impl<'de> Deserialize<'de> for AccessDocument {
                 let (read, execute) = (get("read")?, get("execute")?);
                 let access = Access::new(read, execute, get("create")?, get("modify")?, get("remove")?);
                 Ok(AccessDocument(access))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for SocketsSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SocketsSpec, D::Error> {
+        struct Visitor;
+        const WORDS: &[&str] = &["own", "open"];
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Paths {
+            #[serde(deserialize_with = "one_or_more")]
+            allow: Vec<String>,
+        }
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = SocketsSpec;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("own, open, or {allow: [paths]}")
+            }
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<SocketsSpec, E> {
+                let word = match word {
+                    "own" => UnixSockets::Own,
+                    "open" => UnixSockets::Open,
+                    other => return Err(E::unknown_variant(other, WORDS)),
+                };
+                Ok(SocketsSpec { word, allow: None })
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<SocketsSpec, A::Error> {
+                let Paths { allow } = Paths::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(SocketsSpec { word: UnixSockets::Own, allow: Some(allow) })
             }
         }
         deserializer.deserialize_any(Visitor)

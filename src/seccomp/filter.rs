@@ -17,11 +17,13 @@ use seccompiler::{
 
 use super::arch::Arch;
 use super::inspect::{Case, Condition, Test, cases, opens_for_change};
-use super::table::{Inspection, Role, Row, Treatment, rows};
+use super::table::{Addresses, Inspection, Role, Row, Treatment, rows};
+use crate::landlock::rights::RESOLVE_UNIX;
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Network, SyscallRules, UnixSockets};
 use crate::sys::Errno;
 use crate::sys::seccomp::Instruction;
+use crate::sys::socket::can_take_descriptors;
 
 const RET_ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
 const RET_ERRNO: u32 = libc::SECCOMP_RET_ERRNO;
@@ -58,6 +60,10 @@ pub struct Config<'a> {
     pub network: Network,
     /// Unix sockets.
     pub unix_sockets: UnixSockets,
+    /// Whether rules name Unix sockets of others.
+    pub names_sockets: bool,
+    /// Whether a broker could take the caller's sockets.
+    pub takes_sockets: bool,
     /// Whether opening for reading visits the broker too.
     pub mediates_reads: bool,
     /// Exceptions by name.
@@ -74,9 +80,40 @@ impl<'a> Config<'a> {
             abi,
             network: settings.network,
             unix_sockets: settings.unix_sockets,
+            names_sockets: plan.policy.names_sockets(),
+            takes_sockets: can_take_descriptors(),
             mediates_reads: plan.mediates_reads,
             syscalls: &settings.syscalls,
         }
+    }
+
+    /// What is left of the network's setting: loopback takes a broker that
+    /// serves sockets.
+    pub fn internet(&self) -> Network {
+        match self.network {
+            Network::Loopback if !self.serves_sockets() => Network::None,
+            network => network,
+        }
+    }
+
+    /// Whether a broker is there, and can act on the caller's sockets.
+    pub fn serves_sockets(&self) -> bool {
+        self.mode == Mode::Brokered && self.takes_sockets
+    }
+
+    /// Whether Landlock decides which Unix sockets can be reached, or the
+    /// profile opened them all.
+    pub fn governs_unix_sockets(&self) -> bool {
+        self.unix_sockets == UnixSockets::Open || self.abi >= RESOLVE_UNIX
+    }
+
+    /// Whether the broker performs what is about addresses. It serves rules for
+    /// sockets also where Landlock governs them, since Landlock knows only
+    /// what exists at the start.
+    fn serves(&self, addresses: Addresses) -> bool {
+        let unix = !self.governs_unix_sockets() || self.names_sockets;
+        let internet = self.internet() == Network::Loopback;
+        self.serves_sockets() && (internet || (unix && addresses == Addresses::Any))
     }
 }
 
@@ -124,7 +161,8 @@ pub fn verdict(row: &Row, config: &Config<'_>) -> Verdict {
             Some(flags) if !config.mediates_reads => Verdict::NotifyIf(opens_for_change(flags)),
             _ => Verdict::Notify,
         },
-        Treatment::Mediate(_, None) => Verdict::Run,
+        Treatment::Address(_, addresses) if config.serves(addresses) => Verdict::Notify,
+        Treatment::Mediate(_, None) | Treatment::Address(..) => Verdict::Run,
         Treatment::Mediate(_, Some(inspection)) | Treatment::Inspect(inspection) => {
             inspected(inspection, config)
         }

@@ -4,8 +4,8 @@ use libc::{AF_INET, AF_INET6, AF_NETLINK, AF_UNIX};
 
 use super::filter::Config;
 use super::table::Inspection;
-use crate::landlock::rights::{RESOLVE_UNIX, TRUNCATE};
-use crate::policy::{Network, UnixSockets};
+use crate::landlock::rights::TRUNCATE;
+use crate::policy::Network;
 use crate::sys::Errno;
 
 /// A test of one argument. Only its low 32 bits count: all that is tested
@@ -69,6 +69,8 @@ pub fn cases(inspection: Inspection, config: &Config<'_>) -> Vec<Case> {
         Inspection::Ioctl => ioctl(),
         Inspection::Socket => socket(config),
         Inspection::SocketPair => socket_pair(config),
+        Inspection::Send(flags) => send(flags, config),
+        Inspection::SocketOption => socket_option(config),
         Inspection::OnlyItself(argument) => vec![case(Errno::EPERM, [is_not(argument, 0)])],
         Inspection::OnlyItselfAs(one_process) => {
             vec![case(Errno::EPERM, [is_not(0, one_process)]), case(Errno::EPERM, [is_not(1, 0)])]
@@ -135,35 +137,91 @@ fn domain(family: libc::c_int) -> u32 {
     family.cast_unsigned()
 }
 
+/// `SOCK_TYPE_MASK` of the kernel: what is above it are flags.
+const KIND: u32 = 0xf;
+
 fn socket(config: &Config<'_>) -> Vec<Case> {
     let known = [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK].map(|family| is_not(0, domain(family)));
     let not_route = [is(0, domain(AF_NETLINK)), is_not(2, libc::NETLINK_ROUTE.cast_unsigned())];
     let mut cases = vec![case(Errno::EAFNOSUPPORT, known), case(Errno::EAFNOSUPPORT, not_route)];
-    if config.network == Network::None {
-        cases.push(case(Errno::EACCES, [is(0, domain(AF_INET))]));
-        cases.push(case(Errno::EACCES, [is(0, domain(AF_INET6))]));
+    for family in [AF_INET, AF_INET6].map(domain) {
+        match config.internet() {
+            Network::None => cases.push(case(Errno::EACCES, [is(0, family)])),
+            Network::Loopback => cases.extend(all_but_tcp(family)),
+            Network::Open => {}
+        }
     }
-    if !unix_sockets_are_governed(config) {
-        cases.push(case(Errno::EACCES, [is(0, domain(AF_UNIX))]));
-    }
-    cases
-}
-
-/// A datagram socket of a pair can send to any address; the kernel takes raw
-/// ones for datagram sockets too.
-fn socket_pair(config: &Config<'_>) -> Vec<Case> {
-    const KIND: u32 = 0xf;
-    let mut cases = vec![case(Errno::EAFNOSUPPORT, [is_not(0, domain(AF_UNIX))])];
-    if !unix_sockets_are_governed(config) {
-        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
-            cases.push(case(Errno::EACCES, [masked(1, KIND, kind.cast_unsigned())]));
+    if !config.governs_unix_sockets() {
+        if config.serves_sockets() {
+            cases.extend(datagrams());
+        } else {
+            cases.push(case(Errno::EACCES, [is(0, domain(AF_UNIX))]));
         }
     }
     cases
 }
 
-/// Whether Landlock decides which Unix sockets can be reached, or the profile
-/// opened them all.
-fn unix_sockets_are_governed(config: &Config<'_>) -> bool {
-    config.unix_sockets == UnixSockets::Open || config.abi >= RESOLVE_UNIX
+/// Everything but stream sockets of TCP itself: MPTCP and SCTP have addresses
+/// beside those of bind and connect, and others send without connecting.
+fn all_but_tcp(family: u32) -> Vec<Case> {
+    let kinds = (0..=KIND).filter(|kind| *kind != libc::SOCK_STREAM.cast_unsigned());
+    let mut cases: Vec<Case> =
+        kinds.map(|kind| case(Errno::EACCES, [is(0, family), masked(1, KIND, kind)])).collect();
+    let other = [is(0, family), is_not(2, 0), is_not(2, libc::IPPROTO_TCP.cast_unsigned())];
+    cases.push(case(Errno::EPROTONOSUPPORT, other));
+    cases
+}
+
+/// Unix sockets for datagrams can send to any address, which lies in memory;
+/// the kernel takes raw ones for datagram sockets too.
+fn datagrams() -> [Case; 2] {
+    [libc::SOCK_DGRAM, libc::SOCK_RAW]
+        .map(|kind| case(Errno::EACCES, [is(0, domain(AF_UNIX)), masked(1, KIND, kind.cast_unsigned())]))
+}
+
+/// A datagram socket of a pair can send to any address as well.
+fn socket_pair(config: &Config<'_>) -> Vec<Case> {
+    let mut cases = vec![case(Errno::EAFNOSUPPORT, [is_not(0, domain(AF_UNIX))])];
+    if !config.governs_unix_sockets() {
+        cases.extend(datagrams());
+    }
+    cases
+}
+
+/// `MSG_FASTOPEN` connects to the address of the message.
+fn send(flags: u8, config: &Config<'_>) -> Vec<Case> {
+    const FASTOPEN: u32 = libc::MSG_FASTOPEN.cast_unsigned();
+    if config.internet() == Network::Open {
+        return Vec::new();
+    }
+    vec![case(Errno::EOPNOTSUPP, [masked(flags, FASTOPEN, FASTOPEN)])]
+}
+
+/// Options that are harmless on a socket that may talk to loopback alone:
+/// `IP_TOS`, `IP_TTL`, `IP_MTU_DISCOVER`, `IP_RECVERR`, `IP_BIND_ADDRESS_NO_PORT`.
+const IP_OPTIONS: [u32; 5] = [1, 2, 10, 11, 24];
+/// The same: `IPV6_UNICAST_HOPS`, `IPV6_MTU_DISCOVER`, `IPV6_RECVERR`,
+/// `IPV6_V6ONLY`, `IPV6_TCLASS`.
+const IPV6_OPTIONS: [u32; 5] = [16, 23, 25, 26, 67];
+
+/// With a source route (`IP_OPTIONS`, `IPV6_RTHDR`), or bound to a device, a
+/// packet for loopback leaves the machine, with what its sender wrote into it.
+fn socket_option(config: &Config<'_>) -> Vec<Case> {
+    const SO_BINDTODEVICE: u32 = 25;
+    const SO_BINDTOIFINDEX: u32 = 62;
+    const TCP_FASTOPEN_CONNECT: u32 = 30;
+    if config.internet() != Network::Loopback {
+        return Vec::new();
+    }
+    let level = |level: libc::c_int| is(1, level.cast_unsigned());
+    let but = |family, harmless: [u32; 5]| {
+        case(Errno::EPERM, [vec![level(family)], harmless.map(|option| is_not(2, option)).into()].concat())
+    };
+    vec![
+        but(libc::IPPROTO_IP, IP_OPTIONS),
+        but(libc::IPPROTO_IPV6, IPV6_OPTIONS),
+        case(Errno::EPERM, [level(libc::SOL_SOCKET), is(2, SO_BINDTODEVICE)]),
+        case(Errno::EPERM, [level(libc::SOL_SOCKET), is(2, SO_BINDTOIFINDEX)]),
+        case(Errno::EPERM, [level(libc::IPPROTO_TCP), is(2, TCP_FASTOPEN_CONNECT)]),
+    ]
 }

@@ -117,7 +117,7 @@ pub fn link(fd: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<(), 
 }
 
 /// Where a descriptor's file can be named again.
-fn proc_name(fd: BorrowedFd<'_>) -> CString {
+pub fn proc_name(fd: BorrowedFd<'_>) -> CString {
     let name = format!("/proc/self/fd/{}", fd.as_raw_fd());
     CString::new(name).unwrap_or_default()
 }

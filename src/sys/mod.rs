@@ -5,6 +5,7 @@ mod error;
 pub mod file;
 pub mod process;
 pub mod seccomp;
+pub mod socket;
 
 pub use error::{SysError, with_causes};
 pub use nix::errno::Errno;

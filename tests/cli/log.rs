@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::support::jail::stockade;
 use crate::support::{Jail, Output};
 
-const REFUSED: &str = "chmod 600 .git/config; touch -d yesterday .git/HEAD; true";
+const REFUSED: &str = "chmod 600 .git/config; touch -c -d yesterday .git/HEAD; true";
 
 /// The session's id in the line at the end of a run.
 #[track_caller]

@@ -3,9 +3,11 @@
 use crate::support::attack::Attack;
 
 mod abi;
+mod connections;
 mod descriptors;
 mod ipc;
 mod links;
+mod loopback;
 mod metadata;
 mod nested;
 mod planted;
@@ -22,14 +24,18 @@ mod terminal;
 /// All attacks of all files.
 pub const ATTACKS: &[&[Attack]] = &[
     abi::ATTACKS,
+    connections::ATTACKS,
     descriptors::ATTACKS,
     crate::fidelity::ATTACKS,
     ipc::ATTACKS,
     links::ATTACKS,
+    loopback::ATTACKS,
     metadata::ATTACKS,
     privileges::ATTACKS,
     processes::ATTACKS,
     race::ATTACKS,
+    crate::sockets::ATTACKS,
+    crate::sockets::ODD_ATTACKS,
     sockets::ATTACKS,
     stress::ATTACKS,
     swap::ATTACKS,

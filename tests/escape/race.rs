@@ -18,7 +18,7 @@ const SPAN: Duration = Duration::from_millis(1000);
 const CWD: i64 = libc::AT_FDCWD as i64;
 
 /// Calls `act` and `swap` in two threads for a while; prints how many acts went through.
-fn race(mut swap: impl FnMut() + Send, mut act: impl FnMut() -> i64) {
+pub(super) fn race(mut swap: impl FnMut() + Send, mut act: impl FnMut() -> i64) {
     let stop = AtomicBool::new(false);
     let (mut done, mut refused) = (0_u64, 0_u64);
     std::thread::scope(|scope| {
@@ -51,7 +51,7 @@ fn change(path: i64, turn: &mut u64) -> i64 {
     }
 }
 
-fn exchange(a: &Path, b: &Path) {
+pub(super) fn exchange(a: &Path, b: &Path) {
     let (a, b) = (c(a), c(b));
     call(libc::SYS_renameat2, &[CWD, at(&a), CWD, at(&b), i64::from(libc::RENAME_EXCHANGE)]);
 }

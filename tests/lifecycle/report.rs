@@ -61,14 +61,14 @@ fn the_jail_reads_what_was_refused_and_why() {
         assert_eq!((&lines[0]["path"], &lines[0]["verb"]), (&path.into(), &"modify".into()), "{profile}");
         assert_eq!((&lines[0]["verdict"], &lines[0]["to"]), (&"refused".into(), &().into()));
         assert!(lines[0]["rule"].as_str().is_some_and(|rule| rule.starts_with("read ")), "{}", lines[0]);
-        assert_eq!(lines.len(), if profile == "ci" { 1 } else { 2 }, "{lines:?}");
+        assert_eq!(lines.len(), if profile == "readonly" { 2 } else { 1 }, "{lines:?}");
         assert!(out.err().contains("stockade: refused"), "{}", out.err());
     }
 }
 
 #[test]
 fn what_it_suggests_works() {
-    for (profile, path) in [("ci", ".git/config"), ("standard", "README.md"), ("readonly", "pkg/own.txt")] {
+    for (profile, path) in [("ci", ".git/config"), ("standard", ".git/config"), ("readonly", "pkg/own.txt")] {
         let mut jail = Jail::new(profile);
         let spaced = jail.work.join(".github/it's here");
         write(&spaced, "");
@@ -103,10 +103,10 @@ fn the_jail_can_only_read_it() {
             assert_eq!(parts[1], "", "{profile}, {base:?}: {}", out.err());
             let (report, mode) = parts[2].trim_end().rsplit_once('\n').expect("two parts");
             assert_eq!(mode, "600");
-            assert!(
-                lines(report)[0]["path"].as_str().is_some_and(|path| path.ends_with(".git/HEAD")),
-                "{report}"
-            );
+            let is_head = |line: &serde_json::Value| {
+                line["path"].as_str().is_some_and(|path| path.ends_with(".git/HEAD"))
+            };
+            assert!(lines(report).iter().any(is_head), "{report}");
         }
     }
     // The same without a jail does what it says.

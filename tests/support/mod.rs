@@ -5,6 +5,7 @@ pub mod attack;
 pub mod fixture;
 pub mod jail;
 pub mod naive;
+pub mod net;
 pub mod os;
 pub mod outsider;
 pub mod pair;

@@ -2,6 +2,7 @@
 
 mod metadata;
 mod names;
+mod sockets;
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -11,6 +12,7 @@ use nix::unistd::Pid;
 
 pub(super) use metadata::Change;
 pub(super) use names::How;
+pub(super) use sockets::{Address, Unix};
 
 use super::memory;
 use crate::path::Target;
@@ -44,6 +46,12 @@ pub(super) enum Operation {
     MakeNode { at: Named, mode: u32, device: u64 },
     /// The caller sets its umask.
     Umask,
+    /// A socket gets an address.
+    Bind { fd: RawFd, address: Result<Address, Errno> },
+    /// A socket is connected to an address.
+    Connect { fd: RawFd, address: Result<Address, Errno> },
+    /// A socket takes connections.
+    Listen { fd: RawFd, backlog: i32 },
 }
 
 /// A path as the caller gave it.
@@ -81,7 +89,15 @@ impl Subject {
 struct Known {
     name: &'static str,
     roles: &'static [Role],
-    is_metadata: bool,
+    kind: Kind,
+}
+
+/// What kind of call it is, as far as decoding goes.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Metadata,
+    Names,
+    Sockets,
 }
 
 /// The calls that reach the broker, by number.
@@ -93,10 +109,14 @@ pub(super) struct Calls {
 impl Calls {
     /// Those of this architecture.
     pub(super) fn native() -> Calls {
-        let known = rows().filter_map(|row| match row.treatment {
-            Treatment::Broker(roles, _) => Some(Known { name: row.name, roles, is_metadata: true }),
-            Treatment::Mediate(roles, _) => Some(Known { name: row.name, roles, is_metadata: false }),
-            _ => None,
+        let known = rows().filter_map(|row| {
+            let (roles, kind) = match row.treatment {
+                Treatment::Broker(roles, _) => (roles, Kind::Metadata),
+                Treatment::Mediate(roles, _) => (roles, Kind::Names),
+                Treatment::Address(roles, _) => (roles, Kind::Sockets),
+                _ => return None,
+            };
+            Some(Known { name: row.name, roles, kind })
         });
         let numbered = known.filter_map(|known| {
             let number = Arch::NATIVE.number(known.name)?;
@@ -114,7 +134,11 @@ impl Calls {
     pub(super) fn decode(&self, caller: Pid, data: &libc::seccomp_data) -> Result<Operation, Errno> {
         let known = *self.by_number.get(&data.nr).ok_or(Errno::ENOSYS)?;
         let arguments = Arguments { caller, roles: known.roles, values: &data.args };
-        if known.is_metadata { arguments.metadata() } else { arguments.names(known.name) }
+        match known.kind {
+            Kind::Metadata => arguments.metadata(),
+            Kind::Names => arguments.names(known.name),
+            Kind::Sockets => arguments.sockets(known.name),
+        }
     }
 }
 

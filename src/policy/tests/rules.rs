@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::tree::Tree;
 use super::{check, layer, named, places, policy, policy_of, rule_specs, user};
+use crate::policy::pattern::stars_match;
 use crate::policy::vars::{VarError, expand_pattern, expand_value};
 use crate::policy::{Effect, LayerKind, Places, Verb, explain};
 
@@ -258,4 +259,41 @@ fn own_things_are_free_where_creating_is() {
         let access = Access::by_name(rule).expect("a known name");
         assert_eq!(access.of_own_things().to_string(), own, "{rule}");
     }
+}
+
+/// All texts of these letters up to a length.
+fn texts(letters: &[u8], longest: usize) -> Vec<Vec<u8>> {
+    let mut all = vec![Vec::new()];
+    let mut start = 0;
+    for _ in 0..longest {
+        let longer: Vec<Vec<u8>> = all[start..]
+            .iter()
+            .flat_map(|text| letters.iter().map(|letter| [text, &[*letter][..]].concat()))
+            .collect();
+        start = all.len();
+        all.extend(longer);
+    }
+    all
+}
+
+#[test]
+fn a_star_stands_for_any_text() {
+    fn plainly(pattern: &[u8], name: &[u8]) -> bool {
+        match pattern.split_first() {
+            None => name.is_empty(),
+            Some((b'*', rest)) => (0..=name.len()).any(|start| plainly(rest, &name[start..])),
+            Some((first, rest)) => {
+                name.split_first().is_some_and(|(head, tail)| head == first && plainly(rest, tail))
+            }
+        }
+    }
+    let names = texts(b"ab*", 5);
+    for pattern in texts(b"ab*", 5) {
+        for name in &names {
+            assert_eq!(stars_match(&pattern, name, u8::eq), plainly(&pattern, name), "{pattern:?} {name:?}");
+        }
+    }
+    // Trying every way to share the name out would take longer than anybody waits.
+    assert!(!stars_match(&b"*a".repeat(40), &[b'a'; 200][..39], u8::eq));
+    assert!(!stars_match(&[&b"*a".repeat(40)[..], b"b"].concat(), &[b'a'; 200], u8::eq));
 }

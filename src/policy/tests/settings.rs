@@ -1,8 +1,11 @@
 //! Settings: how profiles add up, and that machine and repository only tighten.
 
+use std::path::Path;
+
 use super::tree::Tree;
 use super::{places, profile};
 use crate::policy::merge::{LayerSource, resolve};
+use crate::policy::plan::{self, Mode};
 use crate::policy::{GitMode, LayerKind, Network, Policy, UnixSockets};
 
 fn layer(kind: LayerKind, bodies: &[&str]) -> LayerSource {
@@ -104,6 +107,85 @@ env: {inherit: false}";
         assert_eq!(settings.limits.processes, Some(5));
         assert!(!settings.env.inherit);
         assert!(policy.notes.is_empty(), "{:?}", policy.notes);
+    }
+}
+
+/// Whether these sockets may be connected to, by paths.
+fn sockets(sources: &[LayerSource], tree: &Tree, expected: &[(&str, bool)]) {
+    let policy = resolve(sources, &places(), tree).expect("resolves");
+    for (path, allowed) in expected {
+        assert_eq!(policy.allows_socket(Path::new(path)), *allowed, "{path}");
+    }
+}
+
+#[test]
+fn sockets_are_named_by_patterns() {
+    let tree = Tree::of("/run/foo.sock\n/var/run -> ../run\n/home/u/x/");
+    let user = |bodies: &[&str]| [layer(LayerKind::User, bodies)];
+    let one = "unix_sockets: {allow: [/run/foo.sock, ~/x/*.sock]}";
+    let both = [("/run/foo.sock", true), ("/home/u/x/a.sock", true), ("/run/bar.sock", false)];
+    sockets(&user(&[one]), &tree, &both);
+    sockets(&user(&[""]), &tree, &[("/run/foo.sock", false)]);
+    sockets(&user(&["unix_sockets: {allow: /var/run/foo.sock}"]), &tree, &both[..1]);
+    // Lists grow, words start anew.
+    let more = "unix_sockets: {allow: [/run/bar.sock]}";
+    sockets(&user(&[one, more]), &tree, &[("/run/foo.sock", true), ("/run/bar.sock", true)]);
+    sockets(&user(&[one, "unix_sockets: own"]), &tree, &[("/run/foo.sock", false)]);
+    sockets(&user(&[one, "unix_sockets: open"]), &tree, &[("/run/bar.sock", true)]);
+    sockets(&user(&["unix_sockets: open", one]), &tree, &both);
+}
+
+#[test]
+fn over_a_socket_every_layer_must_allow() {
+    let two = "unix_sockets: {allow: [/run/a, /run/b]}";
+    let expected = |a, b, c| [("/run/a", a), ("/run/b", b), ("/run/c", c)];
+    for kind in [LayerKind::Machine, LayerKind::Repository] {
+        let check = |user: &str, other: &str, expected: [(&str, bool); 3]| {
+            let sources = [layer(LayerKind::User, &[user]), layer(kind, &[other])];
+            sockets(&sources, &Tree::default(), &expected);
+        };
+        check(two, "", expected(true, true, false));
+        check(two, "unix_sockets: open", expected(true, true, false));
+        check(two, "unix_sockets: own", expected(false, false, false));
+        check(two, "unix_sockets: {allow: [/run/b, /run/c]}", expected(false, true, false));
+        check("unix_sockets: open", two, expected(true, true, false));
+        check("unix_sockets: open", "", expected(true, true, true));
+        check("", two, expected(false, false, false));
+    }
+}
+
+#[test]
+fn a_link_that_can_be_replaced_leads_to_no_socket() {
+    let tree =
+        Tree::of("/run/docker.sock\n/home/u/work/s -> /run/docker.sock\n/home/u/c/s -> /run/docker.sock");
+    for path in ["s", "~/c/s"] {
+        let body = format!("rules: [{{access: scratch, paths: [~/c]}}]\nunix_sockets: {{allow: [{path}]}}");
+        sockets(&[layer(LayerKind::User, &[&body])], &tree, &[("/run/docker.sock", false)]);
+    }
+    let body = "unix_sockets: {allow: [~/c/s]}";
+    sockets(&[layer(LayerKind::User, &[body])], &tree, &[("/run/docker.sock", true)]);
+}
+
+#[test]
+fn loopback_stands_between_none_and_open() {
+    let [none, loopback, open] = ["network: none", "network: loopback", "network: open"];
+    for (user, machine, expected) in [
+        (open, loopback, Network::Loopback),
+        (loopback, open, Network::Loopback),
+        (loopback, none, Network::None),
+        (none, loopback, Network::None),
+    ] {
+        let policy = settings(&[layer(LayerKind::User, &[user]), layer(LayerKind::Machine, &[machine])]);
+        assert_eq!(policy.settings.network, expected, "{user}, {machine}");
+    }
+}
+
+#[test]
+fn what_takes_a_broker_is_noted_where_there_is_none() {
+    let body = "network: loopback\nunix_sockets: {allow: [/run/a]}";
+    for (mode, notes) in [(Mode::Brokered, 0), (Mode::Static, 2)] {
+        let plan = plan::compile(settings(&[layer(LayerKind::User, &[body])]), mode, &Tree::default());
+        assert_eq!(plan.notes.len(), notes, "{:?}", plan.notes);
     }
 }
 

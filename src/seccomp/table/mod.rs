@@ -28,10 +28,22 @@ pub enum Treatment {
     /// performed by the broker, or continued where Landlock grants it anyway.
     /// In static mode it runs, but for what the inspection says.
     Mediate(&'static [Role], Option<Inspection>),
+    /// Performed by the broker where the profile lets some addresses be used
+    /// and not others, and the kernel does not govern which; else it runs.
+    Address(&'static [Role], Addresses),
     /// Fails, unless a profile lets it through by name.
     OptIn(Errno),
     /// As if the kernel did not know it (`ENOSYS`), so that callers fall back.
     Absent,
+}
+
+/// What addresses a call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// Of any socket.
+    Any,
+    /// Of internet sockets alone.
+    Internet,
 }
 
 /// Calls whose register arguments decide.
@@ -45,6 +57,10 @@ pub enum Inspection {
     Socket,
     /// `socketpair`: only kinds that cannot send to an address.
     SocketPair,
+    /// Sending, with flags at this index: no connecting on the way.
+    Send(u8),
+    /// `setsockopt`: nothing that leads packets elsewhere.
+    SocketOption,
     /// The argument at this index names a process: only the caller itself (0).
     OnlyItself(u8),
     /// `setpriority`, `ioprio_set`: the first argument says what the second
@@ -117,6 +133,12 @@ pub enum Role {
     Length,
     /// The caller's new umask.
     Umask,
+    /// `struct sockaddr *`.
+    Address,
+    /// The size of the address in the argument before.
+    AddressSize,
+    /// How many connections wait to be accepted.
+    Backlog,
 }
 
 impl Role {

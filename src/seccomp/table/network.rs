@@ -1,8 +1,9 @@
 //! Sockets.
 
-use super::Inspection::{Socket, SocketPair};
-use super::Treatment::{Allow, Inspect};
-use super::{Group, group};
+use super::Inspection::{Send, Socket, SocketOption, SocketPair};
+use super::Role::{AddressSize, Backlog, Fd};
+use super::Treatment::{Address, Allow, Inspect};
+use super::{Addresses, Group, Role, group};
 
 pub(super) const GROUPS: &[Group] = &[
     group(
@@ -15,22 +16,36 @@ pub(super) const GROUPS: &[Group] = &[
         Allow,
         "works on a socket that the caller was allowed to make",
         &[
-            "connect",
-            "bind",
-            "listen",
             "accept",
             "accept4",
-            "sendto",
-            "sendmsg",
-            "sendmmsg",
             "recvfrom",
             "recvmsg",
             "recvmmsg",
             "shutdown",
             "getsockname",
             "getpeername",
-            "setsockopt",
             "getsockopt",
         ],
+    ),
+    group(
+        Address(&[Fd, Role::Address, AddressSize], Addresses::Any),
+        "says which service is reached, in memory that only the broker can look at",
+        &["bind", "connect"],
+    ),
+    group(
+        Address(&[Fd, Backlog], Addresses::Internet),
+        "gives a socket without an address one that the whole network can reach",
+        &["listen"],
+    ),
+    group(
+        Inspect(Send(3)),
+        "sends on a connection; with MSG_FASTOPEN it would make one",
+        &["sendto", "sendmmsg"],
+    ),
+    group(Inspect(Send(2)), "sends on a connection; with MSG_FASTOPEN it would make one", &["sendmsg"]),
+    group(
+        Inspect(SocketOption),
+        "works on the caller's own socket; some options send packets past their address",
+        &["setsockopt"],
     ),
 ];

@@ -124,10 +124,117 @@ fn sockets_are_of_the_families_that_the_profile_opens() {
             &calls,
         );
     };
-    check(Network::None, UnixSockets::Own, 7, Fail(EACCES), Fail(EACCES));
-    check(Network::Open, UnixSockets::Own, 8, Run, Fail(EACCES));
+    check(Network::None, UnixSockets::Own, 9, Fail(EACCES), Run);
     check(Network::Open, UnixSockets::Own, 9, Run, Run);
     check(Network::None, UnixSockets::Open, 1, Fail(EACCES), Run);
+}
+
+/// The kinds of Unix sockets, with flags and without.
+fn unix_sockets(connected: Answer, datagram: Answer) -> Vec<([u64; 3], Answer)> {
+    let of = |kind, answer| [([UNIX, kind, 0], answer), ([UNIX, kind | CLOEXEC_NONBLOCK, 0], answer)];
+    let kinds = [(STREAM, connected), (SEQPACKET, connected), (DGRAM, datagram), (RAW, datagram)];
+    kinds.into_iter().flat_map(|(kind, answer)| of(kind, answer)).collect()
+}
+
+#[test]
+fn the_broker_serves_unix_sockets_that_send_on_connections_alone() {
+    for network in [Network::None, Network::Loopback, Network::Open] {
+        let brokered = |config: &mut Config<'_>| (config.network, config.abi) = (network, 8);
+        check("socket", brokered, &unix_sockets(Run, Fail(EACCES)));
+        let alone =
+            |config: &mut Config<'_>| (config.network, config.abi, config.mode) = (network, 8, Mode::Static);
+        check("socket", alone, &unix_sockets(Fail(EACCES), Fail(EACCES)));
+        let in_container =
+            |config: &mut Config<'_>| (config.network, config.takes_sockets) = (network, false);
+        check("socket", in_container, &unix_sockets(Fail(EACCES), Fail(EACCES)));
+    }
+}
+
+#[test]
+fn with_loopback_there_is_tcp_and_nothing_else() {
+    const EPROTONOSUPPORT: i32 = 93;
+    let mut calls = Vec::new();
+    for family in [INET, INET6] {
+        // TCP by its number, and with flags.
+        calls.extend([0, 6].map(|protocol| ([family, STREAM, protocol], Run)));
+        calls.push(([family, STREAM | CLOEXEC_NONBLOCK, 0], Run));
+        // SCTP, MPTCP, SMC.
+        calls.extend([132, 262, 256].map(|protocol| ([family, STREAM, protocol], Fail(EPROTONOSUPPORT))));
+        calls.extend([0, DGRAM, RAW, 4, SEQPACKET, 6, 10].map(|kind| ([family, kind, 0], Fail(EACCES))));
+        calls.push(([family, DGRAM | CLOEXEC_NONBLOCK, 17], Fail(EACCES)));
+    }
+    check("socket", |config| config.network = Network::Loopback, &calls);
+    let alone = |config: &mut Config<'_>| (config.network, config.mode) = (Network::Loopback, Mode::Static);
+    let refused = calls.iter().map(|(call, _)| (*call, Fail(EACCES))).collect::<Vec<_>>();
+    check("socket", alone, &refused.iter().filter(|(call, _)| call[2] == 0).copied().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_broker_sees_addresses_that_the_kernel_does_not_govern() {
+    type Adjust = fn(&mut Config<'_>);
+    let cases: [(Adjust, Answer, Answer); 9] = [
+        (|config| config.abi = 8, Notify, Run),
+        (|config| config.abi = 9, Run, Run),
+        (|config| (config.abi, config.names_sockets) = (9, true), Notify, Run),
+        (|config| config.unix_sockets = UnixSockets::Open, Run, Run),
+        (|config| config.network = Network::Open, Notify, Run),
+        (|config| (config.abi, config.network) = (9, Network::Loopback), Notify, Notify),
+        (
+            |config| (config.unix_sockets, config.network) = (UnixSockets::Open, Network::Loopback),
+            Notify,
+            Notify,
+        ),
+        (|config| (config.mode, config.network) = (Mode::Static, Network::Loopback), Run, Run),
+        (|config| (config.takes_sockets, config.network) = (false, Network::Loopback), Run, Run),
+    ];
+    for (adjust, addresses, listening) in cases {
+        for name in ["bind", "connect"] {
+            check(name, adjust, &[([3, 0, 0], addresses)]);
+        }
+        check("listen", adjust, &[([3, 0, 0], listening)]);
+    }
+}
+
+#[test]
+fn sending_makes_no_connections() {
+    const EOPNOTSUPP: i32 = 95;
+    const FASTOPEN: u64 = 0x2000_0000;
+    let none = SyscallRules::default();
+    for arch in ARCHES {
+        for (network, fast) in
+            [(Network::None, Fail(EOPNOTSUPP)), (Network::Loopback, Fail(EOPNOTSUPP)), (Network::Open, Run)]
+        {
+            let config = Config { network, ..strict(arch, &none) };
+            for (name, flags) in [("sendto", 3), ("sendmsg", 2), ("sendmmsg", 3)] {
+                let mut args = [FASTOPEN; 6];
+                args[flags] = 0xdead_beef_0000_4040;
+                assert_eq!(answer(&config, name, args), Run, "{name} {network:?}");
+                args[flags] |= FASTOPEN;
+                assert_eq!(answer(&config, name, args), fast, "{name} {network:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn with_loopback_no_option_leads_packets_elsewhere() {
+    let loopback = |config: &mut Config<'_>| config.network = Network::Loopback;
+    // IP_OPTIONS, IP_UNICAST_IF, IP_TRANSPARENT; IPV6_ADDRFORM, IPV6_RTHDR, IPV6_2292PKTOPTIONS.
+    let routes = [(0, 4), (0, 50), (0, 19), (41, 1), (41, 57), (41, 6)];
+    // SO_BINDTODEVICE, SO_BINDTOIFINDEX, TCP_FASTOPEN_CONNECT.
+    let others = [(1, 25), (1, 62), (6, 30)];
+    let refused = |(level, option)| ([3, level, option], Fail(EPERM));
+    check(
+        "setsockopt",
+        loopback,
+        &[&routes[..], &others].concat().into_iter().map(refused).collect::<Vec<_>>(),
+    );
+    // SO_REUSEADDR, SO_KEEPALIVE, SO_SNDTIMEO, SO_REUSEPORT, TCP_NODELAY, IP_TOS, IPV6_V6ONLY,
+    // NETLINK_EXT_ACK.
+    let harmless = [(1, 2), (1, 9), (1, 21), (1, 15), (6, 1), (0, 1), (41, 26), (270, 11)];
+    let runs = |(level, option)| ([3, level, option], Run);
+    check("setsockopt", loopback, &harmless.map(runs));
+    check("setsockopt", |config| config.network = Network::Open, &routes.map(runs));
 }
 
 #[test]

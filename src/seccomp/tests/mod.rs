@@ -21,7 +21,7 @@ fn configs(syscalls: &SyscallRules) -> Vec<Config<'_>> {
     let mut all = Vec::new();
     for arch in ARCHES {
         for mode in [Mode::Brokered, Mode::Static] {
-            for network in [Network::None, Network::Open] {
+            for network in [Network::None, Network::Loopback, Network::Open] {
                 for unix_sockets in [UnixSockets::Own, UnixSockets::Open] {
                     for mediates_reads in [false, true] {
                         all.extend(ABIS.map(|abi| Config {
@@ -30,6 +30,8 @@ fn configs(syscalls: &SyscallRules) -> Vec<Config<'_>> {
                             abi,
                             network,
                             unix_sockets,
+                            names_sockets: false,
+                            takes_sockets: true,
                             mediates_reads,
                             syscalls,
                         }));
@@ -49,6 +51,8 @@ fn strict(arch: Arch, syscalls: &SyscallRules) -> Config<'_> {
         abi: 7,
         network: Network::None,
         unix_sockets: UnixSockets::Own,
+        names_sockets: false,
+        takes_sockets: true,
         mediates_reads: false,
         syscalls,
     }
