@@ -86,7 +86,7 @@ impl Pair {
         false
     }
 
-    /// Waits for a random part of what the other last took, if it is this one's
+    /// Waits for some part of twice what the other last took, if it is this one's
     /// turn to come later. Two turns in a row, so that it is so for either way
     /// of swapping.
     fn idle(&self, other: usize, turn: usize) {
@@ -96,7 +96,7 @@ impl Pair {
             return;
         }
         let random = turn.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
-        let moment = (self.spans[other].load(Ordering::SeqCst) * random) >> 16;
+        let moment = (2 * self.spans[other].load(Ordering::SeqCst) * random) >> 16;
         while start.elapsed().as_nanos() < moment as u128 {
             std::hint::spin_loop();
         }
