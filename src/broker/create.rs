@@ -55,8 +55,9 @@ fn make(
     free(&place, is_dir)?;
     judge.check(call, &place.path(), Verb::Create, None)?;
     act(&place)?;
+    // Only what nobody can have put there in its place.
     if let Some(stat) = place.stat()? {
-        judge.own.add(&stat);
+        judge.adopt(&stat);
     }
     Ok(Reply::Done(0))
 }
@@ -114,8 +115,10 @@ pub(super) fn link(shared: &Shared, call: &Call, from: &Subject, to: &Named) -> 
 /// freely where it goes.
 fn adopt_from_scratch(shared: &Shared, source: Option<&std::path::Path>, stat: &Stat) {
     let judge = &shared.judge;
-    if source.is_none_or(|source| judge.policy.access(source) == Access::SCRATCH) {
-        judge.own.add(stat);
+    match source {
+        None => judge.own.add(stat),
+        Some(source) if judge.policy.access(source) == Access::SCRATCH => judge.adopt(stat),
+        Some(_) => {}
     }
 }
 

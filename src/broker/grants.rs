@@ -72,6 +72,14 @@ impl Grants {
         rights
     }
 
+    /// What is granted at a path and beneath it, by the rest of the path.
+    pub(super) fn beneath(&self, path: &Path) -> Vec<(PathBuf, Rights)> {
+        let grants = self.read();
+        let rest =
+            |(at, grant): (&PathBuf, &Known)| Some((at.strip_prefix(path).ok()?.to_path_buf(), grant.rights));
+        grants.iter().filter_map(rest).collect()
+    }
+
     fn look_again(&self, paths: &[PathBuf]) {
         let mut grants = self.write();
         for path in paths {

@@ -78,6 +78,14 @@ impl Judge {
         if stat.is_some_and(|stat| self.own.has(stat)) { access.of_own_things() } else { access }
     }
 
+    /// What comes out of scratch becomes the session's own: it could be changed
+    /// freely there. A file with other names might have one elsewhere.
+    pub(super) fn adopt(&self, stat: &Stat) {
+        if stat.links == 1 || stat.is(libc::S_IFDIR) {
+            self.own.add(stat);
+        }
+    }
+
     /// Whether a verb may meet a path. `stat` is what is there, if it matters
     /// whether the session made it. A refusal is recorded.
     pub(super) fn check(

@@ -154,13 +154,13 @@ impl Shared {
                 let thread = std::thread::Builder::new().name("waiting".into()).stack_size(256 << 10);
                 let spawned = thread.spawn(move || {
                     let served = job(&shared);
-                    reply::send(&shared.listener, id, served);
+                    reply::send(&shared, id, served);
                 });
                 if spawned.is_err() {
-                    reply::send(&self.listener, id, Err(Errno::EAGAIN));
+                    reply::send(self, id, Err(Errno::EAGAIN));
                 }
             }
-            served => reply::send(&self.listener, id, served),
+            served => reply::send(self, id, served),
         }
     }
 

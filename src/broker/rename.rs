@@ -21,14 +21,7 @@ use crate::sys::file::{self, Stat};
 /// Serves `rename` and its kin.
 pub(super) fn rename(shared: &Shared, call: &Call, from: &Named, to: &Named, flags: u32) -> Served {
     let flags = RenameFlags::from_bits_retain(flags);
-    {
-        let _tree = shared.judge.hold_tree();
-        match Move::find(shared, call, from, to, flags)? {
-            None => return Ok(Reply::Continue),
-            Some(found) if !found.is_of_directories() => return found.perform(&shared.judge, call),
-            Some(_) => {}
-        }
-    }
+    // Also for files: what others decide about a name must still hold when they act.
     let _everything = shared.judge.hold_everything();
     match Move::find(shared, call, from, to, flags)? {
         None => Ok(Reply::Continue),
@@ -56,10 +49,16 @@ impl Move {
     ) -> Result<Option<Move>, Errno> {
         let from = shared.place(call, from)?;
         let to = shared.place(call, to)?;
-        if [&from, &to].into_iter().all(|place| shared.judge.native(place.dir_path()).make) {
+        let [from_native, to_native] = [&from, &to].map(|place| shared.judge.native(place.dir_path()).make);
+        if from_native && to_native {
             return Ok(None);
         }
         if file::stat(from.dir(), c"")?.mount != file::stat(to.dir(), c"")?.mount {
+            return Err(Errno::EXDEV);
+        }
+        // What the kernel lets be renamed and filled by itself may be another
+        // thing by the time it moves. Programs copy instead.
+        if from_native || (to_native && flags.contains(RenameFlags::RENAME_EXCHANGE)) {
             return Err(Errno::EXDEV);
         }
         let noreplace = flags.contains(RenameFlags::RENAME_NOREPLACE);
@@ -109,10 +108,6 @@ impl Move {
         self.flags.contains(RenameFlags::RENAME_EXCHANGE)
     }
 
-    fn is_of_directories(&self) -> bool {
-        [Some(self.source), self.target].into_iter().flatten().any(|stat| stat.is(libc::S_IFDIR))
-    }
-
     fn perform(&self, judge: &Judge, call: &Call) -> Served {
         let (from, to) = (self.from.path(), self.to.path());
         let there = Trip { judge, call, from: &from, to: &to };
@@ -123,6 +118,7 @@ impl Move {
             None => Some((Verb::Create, None)),
         };
         there.check(&self.source)?;
+        there.keep_grants()?;
         if let Some((verb, stat)) = arriving {
             judge.check(call, &to, verb, stat.as_ref())?;
         }
@@ -130,6 +126,7 @@ impl Move {
         if let Some(target) = self.target.filter(|_| self.is_exchange()) {
             let back = Trip { judge, call, from: &to, to: &from };
             back.check(&target)?;
+            back.keep_grants()?;
             scratch.extend(back.tree(&self.to, &target)?);
         }
         let (old, new) = (self.from.written(), self.to.written());
@@ -138,7 +135,7 @@ impl Move {
             // Two names of one file: nothing happens, and both stay.
             return Ok(Reply::Done(0));
         }
-        scratch.iter().for_each(|stat| judge.own.add(stat));
+        scratch.iter().for_each(|stat| judge.adopt(stat));
         if self.flags.contains(RenameFlags::RENAME_WHITEOUT)
             && let Some(left) = self.from.stat()?.filter(|stat| stat.is(libc::S_IFCHR))
         {
@@ -175,6 +172,17 @@ impl Trip<'_> {
     fn check(&self, stat: &Stat) -> Result<(), Errno> {
         let policy = &self.judge.policy;
         self.decide(&policy.walk(self.from), &policy.walk(self.to), Path::new(""), Some(stat))
+    }
+
+    /// Landlock's rules belong to inodes and go along, so nothing that carries one
+    /// may go where that would be too much. Programs copy instead.
+    fn keep_grants(&self) -> Result<(), Errno> {
+        let policy = &self.judge.policy;
+        let is_too_much = self.judge.grants.beneath(self.from).into_iter().any(|(rest, rights)| {
+            let to = join(self.to, &rest);
+            !rights.minus(policy.grantable(&to)).is_empty()
+        });
+        if is_too_much { Err(Errno::EXDEV) } else { Ok(()) }
     }
 
     /// Decides about what lies at `rest` beneath the thing (or about itself).

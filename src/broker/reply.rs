@@ -6,8 +6,7 @@ use nix::unistd::{UnlinkatFlags, ftruncate, unlinkat};
 
 use super::Shared;
 use crate::path::Place;
-use crate::sys::Errno;
-use crate::sys::seccomp::Listener;
+use crate::sys::{Errno, file};
 
 /// What a call comes to.
 pub(super) enum Reply {
@@ -42,11 +41,12 @@ pub(super) struct Opened {
 }
 
 /// Sends the answer to a call.
-pub(super) fn send(listener: &Listener, id: u64, served: Served) {
+pub(super) fn send(shared: &Shared, id: u64, served: Served) {
+    let listener = &shared.listener;
     let sent = match served {
         Ok(Reply::Done(value)) => listener.reply(id, Ok(value)),
         Ok(Reply::Continue) => listener.proceed(id),
-        Ok(Reply::Opened(opened)) => hand_over(listener, id, opened),
+        Ok(Reply::Opened(opened)) => hand_over(shared, id, opened),
         // What was put off once is not put off again.
         Ok(Reply::Later(_)) => listener.reply(id, Err(Errno::EAGAIN)),
         Err(INTERRUPTED) => listener.interrupt(id),
@@ -65,14 +65,14 @@ pub(super) const INTERRUPTED: Errno = Errno::EINTR;
 
 /// The broker's own copy is closed before the caller goes on, for it would
 /// keep a program from being executed and a lock from being released.
-fn hand_over(listener: &Listener, id: u64, opened: Opened) -> Result<(), Errno> {
+fn hand_over(shared: &Shared, id: u64, opened: Opened) -> Result<(), Errno> {
+    let listener = &shared.listener;
     let Opened { file, close_on_exec, empties, made } = opened;
     let number = match listener.inject(id, file.as_fd(), close_on_exec) {
         Ok(number) => number,
         Err(errno) => {
             if let Some(place) = made {
-                // It was empty and a moment old; if it is gone, so much the better.
-                let _ = unlinkat(place.dir(), place.name(), UnlinkatFlags::NoRemoveDir);
+                take_back(shared, &file, &place);
             }
             return listener.reply(id, Err(errno));
         }
@@ -80,4 +80,15 @@ fn hand_over(listener: &Listener, id: u64, opened: Opened) -> Result<(), Errno> 
     let emptied = empties.map_or(Ok(()), |file| ftruncate(file, 0));
     drop(file);
     listener.reply(id, emptied.map(|()| number))
+}
+
+/// Removes a file that was just made, unless something else has its name by now.
+fn take_back(shared: &Shared, file: &OwnedFd, place: &Place) {
+    let _tree = shared.judge.hold_tree();
+    let (Ok(made), Ok(Some(found))) = (file::stat(file.as_fd(), c""), place.stat()) else { return };
+    if (made.device, made.inode) == (found.device, found.inode) {
+        // It was empty and a moment old; if it is gone, so much the better.
+        let _ = unlinkat(place.dir(), place.name(), UnlinkatFlags::NoRemoveDir);
+        shared.judge.own.unname(&found);
+    }
 }

@@ -107,6 +107,12 @@ impl Policy {
         guards
     }
 
+    /// The most that Landlock may grant at a path without anybody watching.
+    pub fn grantable(&self, path: &Path) -> Rights {
+        let rights = Rights::native(self.access(path));
+        Rights { make: rights.make && !self.guards_below(path), ..rights }
+    }
+
     /// A walk that stands at the root directory.
     pub(super) fn start(&self) -> Walk<'_> {
         Walk::start(&self.layers)

@@ -214,7 +214,7 @@ fn planted(args: &[OsString]) {
     try_it("renamed", scratch.join("renamed"));
     fs::hard_link(scratch.join("renamed"), scratch.join("linked")).expect("link in scratch");
     try_it("linked", scratch.join("linked"));
-    fs::rename(scratch.join("renamed"), tracked.join("moved")).expect("move it out of scratch");
+    fs::hard_link(scratch.join("renamed"), tracked.join("moved")).expect("link it out of scratch");
     try_it("moved", tracked.join("moved"));
 }
 

@@ -10,6 +10,7 @@ mod links;
 mod loopback;
 mod metadata;
 mod nested;
+mod own_races;
 mod planted;
 mod privileges;
 mod processes;
@@ -32,6 +33,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     links::ATTACKS,
     loopback::ATTACKS,
     metadata::ATTACKS,
+    own_races::ATTACKS,
     privileges::ATTACKS,
     processes::ATTACKS,
     race::ATTACKS,
