@@ -232,7 +232,7 @@ fn arguments_in_structs_are_read() -> Result<(), Errno> {
     assert_eq!((value.as_slice(), flags), (&b"abc"[..], 2));
     for path in [0, string(c"")] {
         let request = set(&args, 24, EMPTY_PATH, path)?;
-        assert!(matches!(request.subject, Subject::AnyFd(4)));
+        assert!(matches!(request.subject, Subject::Fd(4)));
     }
     assert_eq!(set(&args, 15, 0, string(c"x")).err(), Some(Errno::EINVAL));
     assert_eq!(set(&args, 4097, 0, string(c"x")).err(), Some(Errno::E2BIG));
