@@ -56,11 +56,6 @@ impl Move {
         if file::stat(from.dir(), c"")?.mount != file::stat(to.dir(), c"")?.mount {
             return Err(Errno::EXDEV);
         }
-        // What the kernel lets be renamed and filled by itself may be another
-        // thing by the time it moves. Programs copy instead.
-        if from_native || (to_native && flags.contains(RenameFlags::RENAME_EXCHANGE)) {
-            return Err(Errno::EXDEV);
-        }
         let noreplace = flags.contains(RenameFlags::RENAME_NOREPLACE);
         if from.last() != Last::Name {
             return Err(Errno::EBUSY);
