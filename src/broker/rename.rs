@@ -75,7 +75,13 @@ impl Move {
             return Err(Errno::ENOENT);
         }
         let found = Move { from, to, source, target, flags };
-        found.forbid_impossible().map(|()| Some(found))
+        found.forbid_impossible()?;
+        // What the kernel lets be renamed and filled by itself may be another
+        // thing by the time it moves. Programs copy instead.
+        if from_native || (to_native && found.is_exchange()) {
+            return Err(Errno::EXDEV);
+        }
+        Ok(Some(found))
     }
 
     /// What the kernel finds before it asks whether it is permitted.
