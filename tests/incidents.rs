@@ -2,6 +2,7 @@
 //! reported operation, in profile `standard` and, where that makes sense, `ci`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -38,6 +39,12 @@ fn kept(script: &str) {
         };
         let (before, work) = (look(), Tree::exact(&jail.work));
         run(jail, script);
+        if !jail.is_static() {
+            // What was made unreadable must be looked at all the same.
+            fs::set_permissions(&jail.work, fs::Permissions::from_mode(0o755)).expect("set a mode");
+            let open_up = "find . -name .git -prune -o -exec chmod u+rwX {} \\;";
+            jail.bare(&["sh", "-c", open_up]).expect(0);
+        }
         let (after, now) = (look(), Tree::exact(&jail.work).of_old(&work));
         before.0.iter().zip(&after.0).for_each(|(b, a)| assert_same(b, a));
         assert_same(&before.1, &after.1);
