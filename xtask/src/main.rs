@@ -36,6 +36,9 @@ enum Task {
         /// How often each command is started.
         #[arg(long, default_value_t = 200)]
         rounds: usize,
+        /// Only this part; printed, never written.
+        #[arg(long, value_enum, conflicts_with = "write")]
+        only: Option<bench::Part>,
         /// Write the tables into README.md.
         #[arg(long)]
         write: bool,
@@ -53,7 +56,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::GenSyscalls { check } => gen_syscalls::run(&root, check),
         Task::Tidy => tidy::run(&root),
-        Task::Bench { rounds, write } => bench::run(&root, rounds, write),
+        Task::Bench { rounds, only, write } => bench::run(&root, rounds, only, write),
         Task::Probe { directory } => bench::probe::run(&directory),
     };
     match outcome {

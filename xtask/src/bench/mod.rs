@@ -17,11 +17,22 @@ use startup::Contender;
 /// What starts and ends the measured part of the README.
 const MARKS: (&str, &str) = ("<!-- bench -->", "<!-- /bench -->");
 
+/// A part of the measurements, each with a table of its own.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// Starting and ending a jail, beside other jails.
+    Start,
+    /// Single system calls.
+    Calls,
+    /// Real work.
+    Work,
+}
+
 /// Measures, prints, and where asked writes the README's part.
-pub(crate) fn run(root: &Path, rounds: usize, write: bool) -> Outcome {
+pub(crate) fn run(root: &Path, rounds: usize, only: Option<Part>, write: bool) -> Outcome {
     let stockade = build(root, "stockade")?;
     let probe = build(root, "xtask")?;
-    let text = measure(root, &stockade, &probe, rounds)?;
+    let text = measure(root, &stockade, &probe, rounds, only)?;
     print!("{text}");
     if !write {
         return Ok(());
@@ -60,7 +71,13 @@ fn build(root: &Path, package: &str) -> Result<PathBuf, String> {
 }
 
 /// Measures everything in a git workspace of its own, with a home of its own.
-fn measure(root: &Path, stockade: &Path, probe: &Path, rounds: usize) -> Result<String, String> {
+fn measure(
+    root: &Path,
+    stockade: &Path,
+    probe: &Path,
+    rounds: usize,
+    only: Option<Part>,
+) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("the bench's workspace: {error}");
     // Not beneath /tmp, which no home is.
     let temporary = tempfile::tempdir_in(root.join("target")).map_err(failed)?;
@@ -87,16 +104,26 @@ fn measure(root: &Path, stockade: &Path, probe: &Path, rounds: usize) -> Result<
         Place::new("`standard`", &[jail, "run", "--profile", "standard", "--"]),
     ];
     let workspace = Surroundings { directory: &workspace, home: &home };
-    let starts = startup::measure(&contenders(stockade), rounds, &workspace)?;
-    let costs = running::measure(&places, &inside, &scratch, &workspace);
-    let works = work::measure(stockade, &workspace)?;
-    Ok(format!(
-        "{}\n\n{}\n{}\n{}",
-        machine(rounds),
-        startup::table(&starts),
-        running::table(&places, &costs),
-        work::table(&works)
-    ))
+    let mut text = machine(rounds);
+    let wanted = |part: Part, what: &str| {
+        let wanted = only.is_none_or(|only| only == part);
+        if wanted {
+            eprintln!("measuring {what}");
+        }
+        wanted
+    };
+    if wanted(Part::Start, "start and end") {
+        let starts = startup::measure(&contenders(stockade), rounds, &workspace)?;
+        text = format!("{text}\n\n{}", startup::table(&starts));
+    }
+    if wanted(Part::Calls, "single calls") {
+        let costs = running::measure(&places, &inside, &scratch, &workspace);
+        text = format!("{text}\n{}", running::table(&places, &costs));
+    }
+    if wanted(Part::Work, "real work") {
+        text = format!("{text}\n{}", work::table(&work::measure(stockade, &workspace)?));
+    }
+    Ok(text)
 }
 
 /// Runs the probe, which comes behind this as arguments, in the session's own

@@ -31,7 +31,7 @@ pub(super) const OPERATIONS: [&str; 10] = [
 const WARM_UP: Duration = Duration::from_millis(5);
 
 /// How often an operation is measured; the median of these counts.
-const BATCHES: usize = 41;
+const BATCHES: usize = 21;
 
 /// How many calls one measurement takes the mean of.
 const CALLS: u32 = 100;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::{Surroundings, median};
 
 /// How often each work is done in each place; the places take turns.
-const ROUNDS: usize = 11;
+const ROUNDS: usize = 5;
 /// Files in the tree and in the archive.
 const FILES: usize = 5000;
 
