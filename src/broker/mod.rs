@@ -9,6 +9,7 @@ mod bind;
 mod caller;
 mod connect;
 mod create;
+mod crew;
 mod decode;
 mod fifo;
 mod grants;
@@ -27,15 +28,9 @@ mod umask;
 mod tests;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::thread::JoinHandleExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, LazyLock};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
@@ -45,13 +40,12 @@ use crate::policy::plan::Plan;
 use crate::sys::Errno;
 use crate::sys::process::interrupt_with;
 use crate::sys::seccomp::{Listener, Notification};
+use crew::Crew;
 use decode::{Named, Operation};
 use judge::Judge;
 use reply::{Reply, Served};
 use umask::Umasks;
 
-/// How many threads receive, so that one slow file system holds nobody up.
-const THREADS: usize = 4;
 /// Wakes a thread out of a blocking receive. Nobody sends it to a process that
 /// has no urgent data to expect, and by default it does nothing.
 const WAKE: Signal = Signal::SIGURG;
@@ -60,7 +54,6 @@ const WAKE: Signal = Signal::SIGURG;
 #[derive(Debug)]
 pub struct Broker {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
 }
 
 /// What all threads work with.
@@ -72,7 +65,7 @@ struct Shared {
     judge: Judge,
     umasks: Umasks,
     sockets: socket::Rules,
-    stopping: AtomicBool,
+    crew: Crew,
 }
 
 /// A call that waits.
@@ -95,55 +88,42 @@ pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, log: Arc<Log>) -> io::Res
         judge: Judge::new(plan, abi, log),
         umasks: Umasks::taken_from_this_process(),
         sockets: socket::Rules::new(plan),
-        stopping: AtomicBool::new(false),
+        crew: Crew::default(),
     });
-    let mut broker = Broker { shared, threads: Vec::with_capacity(THREADS) };
-    for _ in 0..THREADS {
-        let shared = Arc::clone(&broker.shared);
-        let thread = std::thread::Builder::new().name("broker".into()).stack_size(256 << 10);
-        broker.threads.push(thread.spawn(move || shared.serve())?);
-    }
+    let broker = Broker { shared };
+    broker.shared.crew.grow(&broker.shared)?;
     Ok(broker)
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        for thread in self.threads.drain(..) {
-            // The signal may come just before the thread blocks, so again.
-            while !thread.is_finished() {
-                // ESRCH: it ended meanwhile, which is what is wanted.
-                let _ = pthread_kill(thread.as_pthread_t(), WAKE);
-                std::thread::sleep(Duration::from_micros(50));
-            }
-            // A panic of the thread was printed when it happened.
-            let _ = thread.join();
-        }
+        self.shared.crew.stop();
     }
 }
 
 impl Shared {
     fn serve(self: &Arc<Shared>) {
         LazyLock::force(&self.calls);
-        while !self.stopping.load(Ordering::SeqCst) {
+        while !self.crew.is_stopping() {
             match self.listener.receive() {
-                Ok(notification) => self.answer(&notification),
+                Ok(notification) => {
+                    let serving = self.crew.begin(self);
+                    self.answer(&notification);
+                    drop(serving);
+                    if self.crew.is_surplus() {
+                        return;
+                    }
+                }
                 // The caller died while it was being handed over, or all did.
-                Err(Errno::ENOENT) if self.is_deserted() => return,
+                Err(Errno::ENOENT) if self.listener.is_deserted() => break,
                 Err(Errno::ENOENT | Errno::EINTR) => {}
                 Err(errno) => {
                     tracing::error!(%errno, "the broker cannot receive");
-                    return;
+                    break;
                 }
             }
         }
-    }
-
-    /// Whether nobody is left under the filter.
-    fn is_deserted(&self) -> bool {
-        let mut listener = [PollFd::new(self.listener.as_fd(), PollFlags::empty())];
-        let ready = poll(&mut listener, PollTimeout::ZERO);
-        ready.is_ok() && listener[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
+        self.crew.leave();
     }
 
     fn answer(self: &Arc<Shared>, notification: &Notification) {

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::{SysError, check, process::owned};
 
@@ -62,6 +63,24 @@ impl Listener {
             libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notification)
         };
         check(result.into()).map(|_| notification)
+    }
+
+    /// Whether a call waits that nobody has received yet.
+    pub fn has_waiting(&self) -> bool {
+        self.events(PollFlags::POLLIN).contains(PollFlags::POLLIN)
+    }
+
+    /// Whether nobody is left under the filter.
+    pub fn is_deserted(&self) -> bool {
+        self.events(PollFlags::empty()).contains(PollFlags::POLLHUP)
+    }
+
+    fn events(&self, wanted: PollFlags) -> PollFlags {
+        let mut listener = [PollFd::new(self.as_fd(), wanted)];
+        // A failure, such as a lack of memory, is no event.
+        let ready = poll(&mut listener, PollTimeout::ZERO).is_ok();
+        let events = if ready { listener[0].revents() } else { None };
+        events.unwrap_or(PollFlags::empty())
     }
 
     /// Whether the call still waits, so that its process is still the one that made it.
