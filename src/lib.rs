@@ -17,5 +17,6 @@ pub mod path;
 pub mod audit;
 pub mod broker;
 pub mod launch;
+pub mod undo;
 
 pub mod cli;

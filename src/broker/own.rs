@@ -92,9 +92,14 @@ mod tests {
             mode: libc::S_IFREG | 0o644,
             links: 1,
             owner: 0,
+            group: 0,
             size: 0,
             mount: 1,
             born,
+            atime: (0, 0),
+            mtime: (0, 0),
+            ctime: (0, 0),
+            special: (0, 0),
         }
     }
 

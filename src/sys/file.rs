@@ -53,12 +53,22 @@ pub struct Stat {
     pub links: u32,
     /// Who owns it.
     pub owner: u32,
+    /// The group that it belongs to.
+    pub group: u32,
     /// Its size in bytes.
     pub size: u64,
     /// The mount that it was reached through.
     pub mount: u64,
     /// When it was made, in seconds and nanoseconds, where the file system says so.
     pub born: Option<(i64, u32)>,
+    /// When it was last read, as far as the file system keeps that.
+    pub atime: (i64, u32),
+    /// When its content last changed.
+    pub mtime: (i64, u32),
+    /// When anything of it last changed.
+    pub ctime: (i64, u32),
+    /// The device that it stands for, where it is one.
+    pub special: (u32, u32),
 }
 
 impl Stat {
@@ -83,6 +93,7 @@ pub fn stat(dir: BorrowedFd<'_>, name: &CStr) -> Result<Stat, Errno> {
     // SAFETY: the name is a C string; the kernel fills the struct.
     let result = unsafe { libc::statx(dir.as_raw_fd(), name.as_ptr(), flags, mask, &raw mut found) };
     check(result.into())?;
+    let time = |time: libc::statx_timestamp| (time.tv_sec, time.tv_nsec);
     let has_born = found.stx_mask & libc::STATX_BTIME != 0;
     Ok(Stat {
         device: (found.stx_dev_major, found.stx_dev_minor),
@@ -90,9 +101,14 @@ pub fn stat(dir: BorrowedFd<'_>, name: &CStr) -> Result<Stat, Errno> {
         mode: found.stx_mode.into(),
         links: found.stx_nlink,
         owner: found.stx_uid,
+        group: found.stx_gid,
         size: found.stx_size,
         mount: found.stx_mnt_id,
-        born: has_born.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec)),
+        born: has_born.then_some(time(found.stx_btime)),
+        atime: time(found.stx_atime),
+        mtime: time(found.stx_mtime),
+        ctime: time(found.stx_ctime),
+        special: (found.stx_rdev_major, found.stx_rdev_minor),
     })
 }
 

@@ -4,7 +4,8 @@ use super::Violation;
 use super::source::{Named, Source};
 
 /// The modules in the order of their dependencies: each may use those before it.
-const ORDER: [&str; 9] = ["policy", "sys", "landlock", "seccomp", "path", "audit", "broker", "launch", "cli"];
+const ORDER: [&str; 10] =
+    ["policy", "sys", "landlock", "seccomp", "path", "audit", "undo", "broker", "launch", "cli"];
 
 /// What the policy, being pure, has no use for.
 const IMPURE: [&[&str]; 6] =
