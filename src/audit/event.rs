@@ -33,6 +33,8 @@ pub enum Verdict {
     Refused,
     /// It could not be decided, so it was refused.
     Undecided,
+    /// What it would have lost could not be saved, so it was refused.
+    Unsaved,
 }
 
 impl Verdict {
@@ -41,6 +43,7 @@ impl Verdict {
         match self {
             Verdict::Refused => "refused",
             Verdict::Undecided => "undecided",
+            Verdict::Unsaved => "unsaved",
         }
     }
 }

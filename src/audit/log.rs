@@ -1,16 +1,16 @@
 //! The log of one session: made at the first refusal, only ever appended to.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::chain::{self, Kind, Link};
+use super::appended::Appended;
+use super::chain::Kind;
 use super::report::Report;
 use super::{Event, log_path};
 use crate::policy::printable;
@@ -167,7 +167,7 @@ impl Log {
                 workspace: printable(&self.session.workspace),
             };
             if let Err(error) =
-                file.append(|seq| Line { seq, kind: Kind::Start, time: &started, session, rest })
+                file.append(&Line { seq: 0, kind: Kind::Start, time: &started, session, rest })
             {
                 // The next event begins anew.
                 let _ = fs::remove_file(&self.path);
@@ -176,53 +176,7 @@ impl Log {
             state.file = Some(file);
         }
         let Some(file) = &mut state.file else { return Err(io::ErrorKind::NotFound.into()) };
-        file.append(|seq| Line { seq, kind, time, session, rest })
-    }
-}
-
-/// An open log.
-#[derive(Debug)]
-struct Appended {
-    file: File,
-    /// The last line's hash.
-    link: Link,
-    /// Lines that are written.
-    lines: u64,
-    /// Bytes of these lines.
-    bytes: u64,
-    /// Whether there may be more behind them.
-    is_torn: bool,
-}
-
-impl Appended {
-    /// A new file, readable by the user alone.
-    fn create(path: &Path) -> io::Result<Appended> {
-        if let Some(dir) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        }
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Appended { file, link: Link::start(), lines: 0, bytes: 0, is_torn: false })
-    }
-
-    /// Adds a line by a single write, so that a killed session leaves whole
-    /// lines. What a failed write has left is taken away again; the next line
-    /// then goes on from the last whole one.
-    fn append<T: Serialize>(&mut self, line: impl FnOnce(u64) -> T) -> io::Result<()> {
-        let body = serde_json::to_string(&line(self.lines))?;
-        let (mut text, link) = chain::seal(&self.link, &body);
-        text.push('\n');
-        if self.is_torn {
-            self.file.set_len(self.bytes)?;
-            self.is_torn = false;
-        }
-        if let Err(error) = self.file.write_all(text.as_bytes()) {
-            self.is_torn = self.file.set_len(self.bytes).is_err();
-            return Err(error);
-        }
-        self.link = link;
-        self.lines += 1;
-        self.bytes += text.len() as u64;
-        Ok(())
+        file.append(&Line { seq: file.lines(), kind, time, session, rest })
     }
 }
 

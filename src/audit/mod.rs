@@ -5,7 +5,8 @@
 //! out, put in or moved shows. The chain has no key, so it shows damage and
 //! careless edits; whoever may write the file can also write it anew.
 
-mod chain;
+mod appended;
+pub(crate) mod chain;
 mod event;
 mod log;
 mod read;
@@ -13,6 +14,7 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use appended::Appended;
 pub use chain::{Fault, State};
 pub use event::{Event, Verdict};
 pub use log::{Log, Session, Summary};

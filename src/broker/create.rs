@@ -13,10 +13,11 @@ use crate::path::{self, Last, Name, Place};
 use crate::policy::{Access, Verb};
 use crate::sys::file::Stat;
 use crate::sys::{Errno, file};
+use crate::undo::entry::Kind;
 
 /// Serves `mkdir`.
 pub(super) fn make_dir(shared: &Shared, call: &Call, at: &Named, mode: u32) -> Served {
-    make(shared, call, at, true, |place| {
+    make(shared, call, at, Kind::Dir, |place| {
         let mode = shared.umasks.apply(call.caller, place.dir(), mode)?;
         mkdirat(place.dir(), place.written().as_c_str(), Mode::from_bits_truncate(mode))?;
         shared.judge.grants.replaced(&place.path());
@@ -26,7 +27,7 @@ pub(super) fn make_dir(shared: &Shared, call: &Call, at: &Named, mode: u32) -> S
 
 /// Serves `mknod`. The broker has no more right to make devices than the caller.
 pub(super) fn make_node(shared: &Shared, call: &Call, at: &Named, mode: u32, device: u64) -> Served {
-    make(shared, call, at, false, |place| {
+    make(shared, call, at, Kind::of(mode), |place| {
         let format = SFlag::from_bits_truncate(mode & libc::S_IFMT);
         let mode = shared.umasks.apply(call.caller, place.dir(), mode)?;
         let mode = Mode::from_bits_truncate(mode);
@@ -36,14 +37,14 @@ pub(super) fn make_node(shared: &Shared, call: &Call, at: &Named, mode: u32, dev
 
 /// Serves `symlink`. Where the link leads to is decided when it is followed.
 pub(super) fn symlink(shared: &Shared, call: &Call, text: &CStr, at: &Named) -> Served {
-    make(shared, call, at, false, |place| symlinkat(text, place.dir(), place.written().as_c_str()))
+    make(shared, call, at, Kind::Link, |place| symlinkat(text, place.dir(), place.written().as_c_str()))
 }
 
 fn make(
     shared: &Shared,
     call: &Call,
     at: &Named,
-    is_dir: bool,
+    kind: Kind,
     act: impl FnOnce(&Place) -> Result<(), Errno>,
 ) -> Served {
     let judge = &shared.judge;
@@ -52,9 +53,9 @@ fn make(
     if judge.native(place.dir_path()).make {
         return Ok(Reply::Continue);
     }
-    free(&place, is_dir)?;
+    free(&place, kind == Kind::Dir)?;
     judge.check(call, &place.path(), Verb::Create, None)?;
-    act(&place)?;
+    shared.creating(call, &place, kind, || act(&place))?;
     // Only what nobody can have put there in its place.
     if let Some(stat) = place.stat()? {
         judge.adopt(&stat);
@@ -106,7 +107,9 @@ pub(super) fn link(shared: &Shared, call: &Call, from: &Subject, to: &Named) -> 
         // As Landlock says it, so that programs copy instead.
         return Err(Errno::EXDEV);
     }
-    file::link(pinned.as_fd(), place.dir(), place.written().as_c_str())?;
+    shared.creating(call, &place, Kind::of(stat.mode), || {
+        file::link(pinned.as_fd(), place.dir(), place.written().as_c_str())
+    })?;
     adopt_from_scratch(shared, source, &stat);
     Ok(Reply::Done(0))
 }

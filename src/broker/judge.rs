@@ -2,7 +2,6 @@
 //! Landlock grants anyway. Refusals are recorded here.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use nix::unistd::Pid;
@@ -32,7 +31,6 @@ pub(super) struct Judge {
     tree: RwLock<()>,
     /// Whether Landlock governs truncation.
     governs_truncation: bool,
-    kept_something: AtomicBool,
 }
 
 impl Judge {
@@ -44,7 +42,6 @@ impl Judge {
             log,
             tree: RwLock::default(),
             governs_truncation: abi >= TRUNCATE,
-            kept_something: AtomicBool::new(false),
         }
     }
 
@@ -108,12 +105,9 @@ impl Judge {
             || (stat.is_some() && self.permits(self.access(path, stat).effect(verb)))
     }
 
-    /// Whether an effect lets it happen. What is to be kept happens without a
-    /// copy as long as there is no undo store; what is to be asked about does not.
+    /// Whether an effect lets it happen. What is to be asked about does not as
+    /// long as nobody can be asked.
     pub(super) fn permits(&self, effect: Effect) -> bool {
-        if effect == Effect::Keep && !self.kept_something.swap(true, Ordering::Relaxed) {
-            tracing::info!("what policy says to keep is changed without a copy: there is no undo store yet");
-        }
         effect <= Effect::Keep
     }
 
@@ -135,6 +129,23 @@ impl Judge {
             ..event(call, printable(path), Verdict::Refused)
         });
         Errno::EACCES
+    }
+
+    /// Records that something may happen and does not, since what would be lost
+    /// cannot be saved, and gives what the caller gets.
+    pub(super) fn unsaved(&self, call: &Call, path: &Path, errno: Errno) -> Errno {
+        let hint = match errno {
+            Errno::EDQUOT => "the session keeps as much as `undo: {max_size: …}` allows",
+            Errno::ENOSPC => "free some space, or lower `undo: {min_free: …}`",
+            _ => "see what became of the directory in which Stockade keeps sessions",
+        };
+        let why = format!("cannot be saved for undo: {}", errno.desc());
+        self.log.record(&Event {
+            rule: Some(why),
+            hint: Some(hint.into()),
+            ..event(call, printable(path), Verdict::Unsaved)
+        });
+        errno
     }
 
     /// Records that a setting does not let an address be used, and gives what

@@ -28,6 +28,9 @@ pub(super) fn change(shared: &Shared, call: &Call, subject: &Subject, change: &C
         let stat = file::stat(pinned.as_fd(), c"")?;
         judge.check(call, path, Verb::Modify, Some(&stat))?;
     }
+    if let Name::Path(path) = pinned.name() {
+        shared.keep_meta(call, &pinned, path)?;
+    }
     act(&pinned, change).map(|()| Reply::Done(0))
 }
 

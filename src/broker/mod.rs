@@ -14,6 +14,7 @@ mod decode;
 mod fifo;
 mod grants;
 mod judge;
+mod keep;
 mod memory;
 mod meta;
 mod open;
@@ -27,9 +28,10 @@ mod umask;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -40,10 +42,12 @@ use crate::policy::plan::Plan;
 use crate::sys::Errno;
 use crate::sys::process::interrupt_with;
 use crate::sys::seccomp::{Listener, Notification};
+use crate::undo::Keeper;
 use crew::Crew;
 use decode::{Named, Operation};
 use judge::Judge;
-use reply::{Reply, Served};
+use keep::Lengthy;
+use reply::{LENGTHY, Reply, Served};
 use umask::Umasks;
 
 /// Wakes a thread out of a blocking receive. Nobody sends it to a process that
@@ -65,6 +69,9 @@ struct Shared {
     judge: Judge,
     umasks: Umasks,
     sockets: socket::Rules,
+    keeper: Arc<Keeper>,
+    /// Large files that calls wait for, by call.
+    lengthy: Mutex<HashMap<u64, Lengthy>>,
     crew: Crew,
 }
 
@@ -77,17 +84,30 @@ struct Call {
     caller: Pid,
     /// The system call.
     name: &'static str,
+    /// Whether it may keep others waiting.
+    is_patient: bool,
+}
+
+/// Where a session writes what happens in it.
+#[derive(Debug, Clone)]
+pub struct Records {
+    /// What was refused.
+    pub log: Arc<Log>,
+    /// What was changed.
+    pub keeper: Arc<Keeper>,
 }
 
 /// Starts serving a listener. `abi` is Landlock's.
-pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, log: Arc<Log>) -> io::Result<Broker> {
+pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, records: Records) -> io::Result<Broker> {
     interrupt_with(WAKE)?;
     let shared = Arc::new(Shared {
         listener: Listener::new(listener),
         calls: LazyLock::new(decode::Calls::native as fn() -> _),
-        judge: Judge::new(plan, abi, log),
+        judge: Judge::new(plan, abi, records.log),
         umasks: Umasks::taken_from_this_process(),
         sockets: socket::Rules::new(plan),
+        keeper: records.keeper,
+        lengthy: Mutex::default(),
         crew: Crew::default(),
     });
     let broker = Broker { shared };
@@ -151,30 +171,39 @@ impl Shared {
             return Err(Errno::EACCES);
         }
         let name = self.calls.name(&notification.data)?;
-        let call = Call { id: notification.id, caller, name };
+        let call = Call { id: notification.id, caller, name, is_patient: false };
         let operation = self.calls.decode(caller, &notification.data)?;
-        self.perform(&call, operation)
+        match self.perform(&call, &operation) {
+            Err(LENGTHY) => Ok(Reply::Later(Box::new(move |shared| {
+                keep::serve_later(shared, call, |call| shared.perform(call, &operation))
+            }))),
+            served => served,
+        }
     }
 
-    fn perform(&self, call: &Call, operation: Operation) -> Served {
+    fn perform(&self, call: &Call, operation: &Operation) -> Served {
         match operation {
-            Operation::Change { subject, change } => meta::change(self, call, &subject, &change),
-            Operation::Open { at, how } => open::open(self, call, &at, how),
-            Operation::Truncate { at, length } => open::truncate(self, call, &at, length),
-            Operation::Remove { at, is_dir } => remove::remove(self, call, &at, is_dir),
-            Operation::Rename { from, to, flags } => rename::rename(self, call, &from, &to, flags),
-            Operation::Link { from, to } => create::link(self, call, &from, &to),
-            Operation::Symlink { text, at } => create::symlink(self, call, &text, &at),
-            Operation::MakeDir { at, mode } => create::make_dir(self, call, &at, mode),
-            Operation::MakeNode { at, mode, device } => create::make_node(self, call, &at, mode, device),
+            Operation::Change { subject, change } => meta::change(self, call, subject, change),
+            Operation::Open { at, how } => open::open(self, call, at, *how),
+            Operation::Truncate { at, length } => open::truncate(self, call, at, *length),
+            Operation::Remove { at, is_dir } => remove::remove(self, call, at, *is_dir),
+            Operation::Rename { from, to, flags } => rename::rename(self, call, from, to, *flags),
+            Operation::Link { from, to } => create::link(self, call, from, to),
+            Operation::Symlink { text, at } => create::symlink(self, call, text, at),
+            Operation::MakeDir { at, mode } => create::make_dir(self, call, at, *mode),
+            Operation::MakeNode { at, mode, device } => create::make_node(self, call, at, *mode, *device),
             Operation::Umask => {
                 self.umasks.will_change();
                 Ok(Reply::Continue)
             }
-            Operation::Bind { fd, address } => bind::bind(self, call, fd, address),
-            Operation::Connect { fd, address } => connect::connect(self, call, fd, address),
-            Operation::Listen { fd, backlog } => socket::listen(self, call, fd, backlog),
+            Operation::Bind { fd, address } => bind::bind(self, call, *fd, address.clone()),
+            Operation::Connect { fd, address } => connect::connect(self, call, *fd, address.clone()),
+            Operation::Listen { fd, backlog } => socket::listen(self, call, *fd, *backlog),
         }
+    }
+
+    fn lengthy(&self) -> MutexGuard<'_, HashMap<u64, Lengthy>> {
+        self.lengthy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The place that a call names.

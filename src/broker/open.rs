@@ -12,6 +12,7 @@ use crate::path::{self, Last, Name, Pinned, Place, Target};
 use crate::policy::Verb;
 use crate::sys::file::{self, Stat};
 use crate::sys::{Errno, process};
+use crate::undo::entry::Kind;
 
 /// As the kernel (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
@@ -70,6 +71,7 @@ pub(super) fn truncate(shared: &Shared, call: &Call, at: &Named, length: i64) ->
         return Err(Errno::EINVAL);
     }
     judge.check(call, path, Verb::Modify, Some(&stat))?;
+    shared.keep_content(call, &pinned, path, &stat)?;
     set_length(call, &pinned, &stat, length)
 }
 
@@ -96,6 +98,12 @@ impl Opening<'_> {
         flags.bits() & libc::O_ACCMODE != libc::O_RDONLY
             || flags.intersects(OFlag::O_CREAT | OFlag::O_TRUNC)
             || flags.contains(OFlag::O_TMPFILE)
+    }
+
+    /// Whether the content can be changed by it.
+    fn writes(&self) -> bool {
+        let flags = self.how.flags;
+        flags.bits() & libc::O_ACCMODE != libc::O_RDONLY || flags.contains(OFlag::O_TRUNC)
     }
 
     fn pin(&self, at: &Named, follow: bool) -> Result<Pinned, Errno> {
@@ -228,7 +236,10 @@ impl Opening<'_> {
         }
         let mode = self.shared.umasks.apply(self.call.caller, place.dir(), mode)?;
         let flags = flags | OFlag::O_EXCL;
-        let file = match file::create(place.dir(), place.name(), flags, mode) {
+        let created = self
+            .shared
+            .creating(self.call, place, Kind::File, || file::create(place.dir(), place.name(), flags, mode));
+        let file = match created {
             Err(Errno::EEXIST) if !self.how.flags.contains(OFlag::O_EXCL) => return Ok(None),
             other => other?,
         };
@@ -271,6 +282,9 @@ impl Opening<'_> {
         let held = held.filter(|_| !judge.allows(path, Verb::Modify, Some(&stat)));
         if held.is_none() {
             judge.check(self.call, path, Verb::Modify, Some(&stat))?;
+        }
+        if self.writes() {
+            self.shared.keep_content(self.call, pinned, path, &stat)?;
         }
         match (stat.mode & libc::S_IFMT, held) {
             (libc::S_IFIFO, _) => self.fifo(pinned),

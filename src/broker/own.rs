@@ -94,6 +94,7 @@ mod tests {
             owner: 0,
             group: 0,
             size: 0,
+            allocated: 0,
             mount: 1,
             born,
             atime: (0, 0),

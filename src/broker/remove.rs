@@ -1,7 +1,5 @@
 //! Taking names away.
 
-use nix::unistd::{UnlinkatFlags, unlinkat};
-
 use super::decode::Named;
 use super::reply::{Reply, Served};
 use super::{Call, Shared};
@@ -29,8 +27,7 @@ pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> 
         return Err(if stat.is(libc::S_IFDIR) { Errno::EISDIR } else { Errno::ENOTDIR });
     }
     judge.check(call, &place.path(), Verb::Remove, Some(&stat))?;
-    let flags = if is_dir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
-    unlinkat(place.dir(), place.written().as_c_str(), flags)?;
+    shared.removing(call, &place, &stat, is_dir)?;
     judge.own.unname(&stat);
     if is_dir {
         judge.grants.replaced(&place.path());

@@ -25,7 +25,7 @@ pub(super) fn rename(shared: &Shared, call: &Call, from: &Named, to: &Named, fla
     let _everything = shared.judge.hold_everything();
     match Move::find(shared, call, from, to, flags)? {
         None => Ok(Reply::Continue),
-        Some(found) => found.perform(&shared.judge, call),
+        Some(found) => found.perform(shared, call),
     }
 }
 
@@ -109,7 +109,8 @@ impl Move {
         self.flags.contains(RenameFlags::RENAME_EXCHANGE)
     }
 
-    fn perform(&self, judge: &Judge, call: &Call) -> Served {
+    fn perform(&self, shared: &Shared, call: &Call) -> Served {
+        let judge = &shared.judge;
         let (from, to) = (self.from.path(), self.to.path());
         let there = Trip { judge, call, from: &from, to: &to };
         let arriving = match self.target {
@@ -131,11 +132,13 @@ impl Move {
             scratch.extend(back.tree(&self.to, &target)?);
         }
         let (old, new) = (self.from.written(), self.to.written());
-        renameat2(self.from.dir(), old.as_c_str(), self.to.dir(), new.as_c_str(), self.flags)?;
+        let act = || renameat2(self.from.dir(), old.as_c_str(), self.to.dir(), new.as_c_str(), self.flags);
         if self.target.is_some_and(|target| self.source.is_same_file(&target)) {
             // Two names of one file: nothing happens, and both stay.
-            return Ok(Reply::Done(0));
+            return act().map(|()| Reply::Done(0));
         }
+        let (source, target) = ((&self.from, &self.source), (&self.to, self.target.as_ref()));
+        shared.renaming(call, source, target, self.is_exchange(), act)?;
         scratch.iter().for_each(|stat| judge.adopt(stat));
         if self.flags.contains(RenameFlags::RENAME_WHITEOUT)
             && let Some(left) = self.from.stat()?.filter(|stat| stat.is(libc::S_IFCHR))

@@ -63,6 +63,10 @@ pub(super) fn send(shared: &Shared, id: u64, served: Served) {
 /// brokered has another use for it.
 pub(super) const INTERRUPTED: Errno = Errno::EINTR;
 
+/// What a handler gives where a large file has to be saved first, which must not
+/// happen on a receive thread. No call of a program ever ends with it.
+pub(super) const LENGTHY: Errno = Errno::ERESTART;
+
 /// The broker's own copy is closed before the caller goes on, for it would
 /// keep a program from being executed and a lock from being released.
 fn hand_over(shared: &Shared, id: u64, opened: Opened) -> Result<(), Errno> {

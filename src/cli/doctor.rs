@@ -197,8 +197,8 @@ fn try_mode(static_mode: bool) -> Result<u8, CliError> {
     };
     let plan = setup::plan(&jail)?;
     let argv = [program.into_os_string(), "doctor".into(), "--inside".into()];
-    let log = run::log(&plan, &argv);
-    Ok(launch::run(Request { plan: &plan, argv: &argv, best_effort: true, log })?.status)
+    let records = run::records(&plan, &argv);
+    Ok(launch::run(Request { plan: &plan, argv: &argv, best_effort: true, records })?.status)
 }
 
 /// A small file of the kernel's, trimmed; empty where there is none.

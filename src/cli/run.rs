@@ -8,27 +8,29 @@ use super::args::RunArgs;
 use super::error::CliError;
 use super::setup;
 use crate::audit::{Log, Session, Summary};
+use crate::broker::Records;
 use crate::launch::{self, LaunchError, Request};
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Network, UnixSockets};
 use crate::sys::socket::can_take_descriptors;
+use crate::undo::Keeper;
 
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     // Freed with the process, which ends right after the command.
     let plan = ManuallyDrop::new(setup::plan(&args.jail)?);
     warn(&plan);
-    let log = log(&plan, &args.command);
+    let records = records(&plan, &args.command);
     let request =
-        Request { plan: &plan, argv: &args.command, best_effort: args.best_effort, log: Arc::clone(&log) };
+        Request { plan: &plan, argv: &args.command, best_effort: args.best_effort, records: records.clone() };
     let ended = launch::run(request);
-    log.close(ended.as_ref().map_or_else(LaunchError::status, |ended| ended.status));
-    sum_up(&log.summary());
+    records.log.close(ended.as_ref().map_or_else(LaunchError::status, |ended| ended.status));
+    sum_up(&records.log.summary());
     Ok(ended?.status)
 }
 
-/// The log of a new session, of which nothing is written yet.
-pub(super) fn log(plan: &Plan, command: &[OsString]) -> Arc<Log> {
+/// The records of a new session, of which nothing is written yet.
+pub(super) fn records(plan: &Plan, command: &[OsString]) -> Records {
     let places = &plan.policy.places;
     let started = jiff::Timestamp::now();
     let session = Session {
@@ -38,7 +40,12 @@ pub(super) fn log(plan: &Plan, command: &[OsString]) -> Arc<Log> {
         workspace: places.workspace.clone(),
     };
     let report = plan.report.as_ref().map(|report| report.path.clone());
-    Arc::new(Log::new(&setup::sessions_dir(&places.home), session, report))
+    let sessions = setup::sessions_dir(&places.home);
+    let limits = plan.policy.settings.undo;
+    Records {
+        keeper: Arc::new(Keeper::new(&sessions, session.clone(), limits)),
+        log: Arc::new(Log::new(&sessions, session, report)),
+    }
 }
 
 /// Says aloud what opens the jail wide.

@@ -10,15 +10,13 @@ mod parent;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 
 use nix::sys::prctl;
 use nix::unistd::{ForkResult, Pid, getpid};
 
 pub use error::LaunchError;
 
-use crate::audit::Log;
-use crate::broker::{self, Broker};
+use crate::broker::{self, Broker, Records};
 use crate::landlock::{self, rights};
 use crate::policy::plan::{Mode, Plan};
 use crate::seccomp::{self, Config};
@@ -36,8 +34,8 @@ pub struct Request<'a> {
     pub argv: &'a [OsString],
     /// Start even where this kernel cannot keep every promise.
     pub best_effort: bool,
-    /// Where refusals are recorded.
-    pub log: Arc<Log>,
+    /// Where it is recorded what was refused, and saved what was changed.
+    pub records: Records,
 }
 
 /// How a command ended.
@@ -59,7 +57,7 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
     let command = request.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
 
     // From here on there is something to clean up, which dropping it does.
-    let _made = Made::new(plan, &request.log)?;
+    let _made = Made::new(plan, &request.records.log)?;
     let ruleset = landlock::prepare(plan, abi)?;
     prctl::set_child_subreaper(true)
         .map_err(|errno| SysError::new("prctl(PR_SET_CHILD_SUBREAPER)", errno))?;
@@ -100,8 +98,12 @@ fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> 
     };
     let broker: Option<Broker> = match listener {
         Some(listener) => {
-            let log = Arc::clone(&request.log);
-            Some(broker::start(listener, request.plan, landlock::abi(), log).map_err(LaunchError::Broker)?)
+            request.records.keeper.follow(pid);
+            let records = request.records.clone();
+            Some(
+                broker::start(listener, request.plan, landlock::abi(), records)
+                    .map_err(LaunchError::Broker)?,
+            )
         }
         None => None,
     };

@@ -137,6 +137,11 @@ impl Access {
         Access { modify: Effect::Allow, remove: Effect::Allow, ..self }
     }
 
+    /// Whether some change is to be undoable, so that all of them are journaled.
+    pub fn keeps(self) -> bool {
+        [self.create, self.modify, self.remove].contains(&Effect::Keep)
+    }
+
     /// An access from its five effects, in the order of [`Verb::ALL`].
     pub const fn new(
         read: Effect,

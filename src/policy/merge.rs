@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::facts::{Facts, Kind};
 use super::pattern::Pattern;
-use super::profile::{Profile, ProfileError, RuleSpec, SettingsSpec};
+use super::profile::{Profile, ProfileError, RuleSpec, SettingsSpec, UndoSpec};
 use super::rules::{Force, Layer, Policy, Rule};
 use super::vars::{self, VarError};
 use super::words::printable;
@@ -292,6 +292,11 @@ fn extend(settings: &mut Settings, spec: &SettingsSpec) {
     settings.unix_sockets = spec.unix_sockets.as_ref().map_or(settings.unix_sockets, |spec| spec.word);
     settings.git = spec.git.unwrap_or(settings.git);
     each_limit(&mut settings.limits, spec, |known, new| *known = new.or(*known));
+    let UndoSpec { keep_days, max_size, min_free } = spec.undo;
+    let undo = &mut settings.undo;
+    undo.keep_days = keep_days.unwrap_or(undo.keep_days);
+    undo.max_size = max_size.map_or(undo.max_size, |Size(bytes)| bytes);
+    undo.min_free = min_free.map_or(undo.min_free, |Size(bytes)| bytes);
     settings.syscalls.allow.extend(spec.syscalls.allow.iter().cloned());
     settings.syscalls.deny.extend(spec.syscalls.deny.iter().cloned());
 }
@@ -312,6 +317,11 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
             (known, new) => known.or(new),
         };
     });
+    let UndoSpec { keep_days, max_size, min_free } = spec.undo;
+    let undo = &mut settings.undo;
+    undo.keep_days = keep_days.map_or(undo.keep_days, |days| days.max(undo.keep_days));
+    undo.max_size = max_size.map_or(undo.max_size, |Size(bytes)| bytes.min(undo.max_size));
+    undo.min_free = min_free.map_or(undo.min_free, |Size(bytes)| bytes.max(undo.min_free));
     let SyscallRules { deny, .. } = &mut settings.syscalls;
     deny.extend(spec.syscalls.deny.iter().cloned());
     let loosening = [

@@ -39,7 +39,7 @@ pub use merge::{LayerSource, PolicyError, resolve};
 pub use pattern::Pattern;
 pub use report::ReportPlaces;
 pub use rules::{Layer, Policy, Rule};
-pub use settings::{EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UnixSockets};
+pub use settings::{EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UndoLimits, UnixSockets};
 pub use walk::Walk;
 pub use words::{printable, visible};
 

@@ -141,6 +141,21 @@ pub struct SettingsSpec {
     pub syscalls: SyscallsSpec,
     /// What git may do.
     pub git: Option<GitMode>,
+    /// What is kept for undo.
+    #[serde(default)]
+    pub undo: UndoSpec,
+}
+
+/// `undo`, as written.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UndoSpec {
+    /// Days after which what a session keeps may be removed.
+    pub keep_days: Option<u32>,
+    /// Bytes that are kept.
+    pub max_size: Option<Size>,
+    /// Bytes that copies leave free.
+    pub min_free: Option<Size>,
 }
 
 /// `env`, as written.
@@ -213,8 +228,8 @@ struct Document {
     git: Option<GitMode>,
     #[expect(dead_code, reason = "checked as written; given a meaning when approvals are built")]
     approvals: Option<ApprovalsDocument>,
-    #[expect(dead_code, reason = "checked as written; given a meaning when undo is built")]
-    undo: Option<UndoDocument>,
+    #[serde(default)]
+    undo: UndoSpec,
 }
 
 /// Checked as written; given a meaning when approvals are built.
@@ -225,15 +240,6 @@ struct ApprovalsDocument {
     timeout: Option<String>,
     bulk: Option<u32>,
     channels: Option<Vec<String>>,
-}
-
-/// Checked as written; given a meaning when undo is built.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "part of the schema that profiles may already use")]
-struct UndoDocument {
-    keep_days: Option<u32>,
-    max_size: Option<Size>,
 }
 
 #[derive(Deserialize)]
@@ -297,6 +303,7 @@ fn build(document: Document, lines: &Lines, source: &str) -> Result<Profile, Pro
             network: document.network,
             unix_sockets: document.unix_sockets,
             limits: document.limits,
+            undo: document.undo,
             syscalls: document.syscalls,
             git: document.git,
         },

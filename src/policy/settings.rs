@@ -101,6 +101,23 @@ pub struct SyscallRules {
     pub deny: Vec<String>,
 }
 
+/// How much is kept for undo, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct UndoLimits {
+    /// Days after which what a session keeps may be removed.
+    pub keep_days: u32,
+    /// Bytes that one session may keep, and all together after pruning.
+    pub max_size: u64,
+    /// Bytes that copies must leave free on the file system.
+    pub min_free: u64,
+}
+
+impl Default for UndoLimits {
+    fn default() -> UndoLimits {
+        UndoLimits { keep_days: 30, max_size: 20 << 30, min_free: 64 << 20 }
+    }
+}
+
 /// Everything of a policy that is not about paths.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Settings {
@@ -116,6 +133,8 @@ pub struct Settings {
     pub syscalls: SyscallRules,
     /// What git may do.
     pub git: GitMode,
+    /// What is kept for undo.
+    pub undo: UndoLimits,
 }
 
 fn serialize_values<S: Serializer>(

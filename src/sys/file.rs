@@ -5,6 +5,7 @@
 //! just that file, also where it is a symbolic link.
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -57,6 +58,8 @@ pub struct Stat {
     pub group: u32,
     /// Its size in bytes.
     pub size: u64,
+    /// Bytes that it takes on the disk, holes left out.
+    pub allocated: u64,
     /// The mount that it was reached through.
     pub mount: u64,
     /// When it was made, in seconds and nanoseconds, where the file system says so.
@@ -103,6 +106,7 @@ pub fn stat(dir: BorrowedFd<'_>, name: &CStr) -> Result<Stat, Errno> {
         owner: found.stx_uid,
         group: found.stx_gid,
         size: found.stx_size,
+        allocated: found.stx_blocks.saturating_mul(512),
         mount: found.stx_mnt_id,
         born: has_born.then_some(time(found.stx_btime)),
         atime: time(found.stx_atime),
@@ -206,4 +210,23 @@ pub fn set_file_attributes(fd: BorrowedFd<'_>, attributes: &[u8]) -> Result<(), 
     let result =
         unsafe { libc::syscall(SYS_FILE_SETATTR, libc::AT_FDCWD, path.as_ptr(), address, size, flags) };
     check(result).map(drop)
+}
+
+/// Holds a file's lock (`flock(2)`) until it is closed by everybody who has it
+/// open; `EWOULDBLOCK` where somebody else holds it.
+pub fn lock(file: &File) -> Result<(), Errno> {
+    flock(file, libc::LOCK_EX)
+}
+
+/// Whether nobody holds a file's lock.
+pub fn is_unlocked(file: &File) -> Result<bool, Errno> {
+    match flock(file, libc::LOCK_SH) {
+        Err(Errno::EWOULDBLOCK) => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+fn flock(file: &File, operation: libc::c_int) -> Result<(), Errno> {
+    // SAFETY: the arguments are values.
+    check(unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) }.into()).map(drop)
 }

@@ -1,6 +1,7 @@
 //! The only place for unsafe code and raw system calls: thin, typed, and with
 //! errors that print like strace. What `nix` offers safely is used from there.
 
+pub mod copy;
 mod error;
 pub mod file;
 pub mod process;

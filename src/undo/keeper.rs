@@ -1,0 +1,411 @@
+//! What must be saved and said before something changes.
+//!
+//! The caller makes sure that decision, saving and act concern the same thing:
+//! it holds the tree still, and passes pinned descriptors.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use nix::errno::Errno;
+use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
+
+use super::commands::Commands;
+use super::entry::{Entry, Gone, Identity, Kind, Meta, State};
+use super::journal::Journal;
+use super::meta;
+use super::store::{Store, may_still_change, objects_path};
+use crate::audit::Session;
+use crate::policy::UndoLimits as Limits;
+use crate::sys::file::Stat;
+
+/// Saves what a session would lose.
+#[derive(Debug)]
+pub struct Keeper {
+    journal: Journal,
+    store: Store,
+    commands: Commands,
+    main: OnceLock<Pid>,
+    known: Mutex<Known>,
+    saved_one: Condvar,
+}
+
+/// What needs no second saving.
+#[derive(Debug, Default)]
+struct Known {
+    /// Files of which the content is saved, or being saved.
+    content: HashMap<Identity, Progress>,
+    /// Copies that were made ahead, of files in that state.
+    ahead: HashMap<Identity, (State, u64, Option<OwnedFd>)>,
+    meta: HashSet<Identity>,
+    dirs: HashSet<Identity>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Saving,
+    Saved,
+}
+
+/// Why something was not saved, so that it must not be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsaved {
+    /// It takes long: [`Keeper::copy_ahead`] first, where nobody has to wait.
+    Lengthy,
+    /// It cannot be.
+    Failed(Errno),
+}
+
+/// Whether it was saved.
+pub type Saved<T = ()> = Result<T, Unsaved>;
+
+/// Something that has a name in a pinned directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// The thread that wants to change it.
+    pub caller: Pid,
+    /// The thing itself, pinned.
+    pub fd: BorrowedFd<'a>,
+    /// What it is.
+    pub stat: &'a Stat,
+    /// Its real path.
+    pub path: &'a Path,
+    /// Whether to save it at once, however long that takes.
+    pub is_patient: bool,
+}
+
+impl Keeper {
+    /// The keeper of a session whose directory lies in that of all sessions.
+    /// Nothing is made before there is something to save.
+    pub fn new(sessions: &Path, session: Session, limits: Limits) -> Keeper {
+        Keeper {
+            store: Store::new(objects_path(sessions, &session.id), limits),
+            journal: Journal::new(sessions, session),
+            commands: Commands::default(),
+            main: OnceLock::new(),
+            known: Mutex::default(),
+            saved_one: Condvar::new(),
+        }
+    }
+
+    /// Says which process is the session's main one.
+    pub fn follow(&self, main: Pid) {
+        // It is said once.
+        let _ = self.main.set(main);
+    }
+
+    /// Where the journal is, for messages.
+    pub fn journal_path(&self) -> &Path {
+        self.journal.path()
+    }
+
+    /// Whether anything was written.
+    pub fn has_begun(&self) -> bool {
+        self.journal.has_begun()
+    }
+
+    /// Bytes that are kept.
+    pub fn saved(&self) -> u64 {
+        self.store.saved()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, caller: Pid, entry: Entry) -> Saved<u64> {
+        let written = || {
+            let main = self.main.get().copied().unwrap_or(caller);
+            let (by, command) = self.commands.of(caller, main);
+            if let Some(command) = command {
+                self.journal.write(by, command)?;
+            }
+            self.journal.write(by, entry)
+        };
+        written().map_err(|error: io::Error| {
+            tracing::error!(%error, "the journal cannot be written");
+            Unsaved::Failed(reason(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+        })
+    }
+
+    /// Says something for which it is not too late where it cannot be said.
+    fn mention(&self, caller: Pid, entry: Entry) {
+        // The failure was logged, and what is missing makes undo ask, not lose.
+        let _ = self.write(caller, entry);
+    }
+
+    /// A name is about to be made. Gives the number to say how that went.
+    pub fn before_create(&self, caller: Pid, path: &Path, kind: Kind) -> Saved<u64> {
+        self.write(caller, Entry::Create { path: path.into(), kind })
+    }
+
+    /// Something that was not journaled where it was is about to get a name.
+    /// Gives the numbers of what it replaces, if anything, and of itself.
+    pub fn before_arrival(
+        &self,
+        caller: Pid,
+        path: &Path,
+        kind: Kind,
+        replaced: Option<Gone>,
+    ) -> Saved<(Option<u64>, u64)> {
+        let gone = replaced.map(|gone| self.write(caller, remove(path, gone))).transpose()?;
+        Ok((gone, self.before_create(caller, path, kind)?))
+    }
+
+    /// It was made.
+    pub fn made(&self, caller: Pid, number: u64, stat: &Stat) {
+        self.mention(caller, Entry::Made { of: number, file: Identity::of(stat) });
+    }
+
+    /// What a number stands for did not happen.
+    pub fn failed(&self, caller: Pid, number: u64) {
+        self.mention(caller, Entry::Failed { of: number });
+    }
+
+    /// Names in a directory are about to change, and with them its times.
+    pub fn before_names(&self, dir: Named<'_>) -> Saved {
+        let file = Identity::of(dir.stat);
+        let known = self.known();
+        if known.dirs.contains(&file) || known.meta.contains(&file) {
+            return Ok(());
+        }
+        drop(known);
+        self.write(dir.caller, Entry::Dir { path: dir.path.into(), file, meta: Meta::of(dir.stat) })?;
+        self.known().dirs.insert(file);
+        Ok(())
+    }
+
+    /// Metadata is about to change.
+    pub fn before_meta(&self, it: Named<'_>) -> Saved {
+        let file = Identity::of(it.stat);
+        let known = self.known();
+        if known.meta.contains(&file) || known.content.get(&file) == Some(&Progress::Saved) {
+            return Ok(());
+        }
+        drop(known);
+        let meta = meta::whole(it.fd, it.stat).map_err(failed)?;
+        self.write(it.caller, Entry::Meta { path: it.path.into(), file, meta })?;
+        self.known().meta.insert(file);
+        Ok(())
+    }
+
+    /// The content is about to change, or may from now on.
+    pub fn before_write(&self, it: Named<'_>) -> Saved {
+        if Kind::of(it.stat.mode) != Kind::File {
+            return Ok(());
+        }
+        let file = Identity::of(it.stat);
+        let mut known = self.known();
+        loop {
+            match known.content.get(&file) {
+                Some(Progress::Saved) => return Ok(()),
+                Some(Progress::Saving) => {
+                    known = self.saved_one.wait(known).unwrap_or_else(PoisonError::into_inner);
+                }
+                None => break,
+            }
+        }
+        let ahead = known.ahead.remove(&file);
+        known.content.insert(file, Progress::Saving);
+        drop(known);
+        let saved = self.save_content(it, ahead);
+        let mut known = self.known();
+        match saved {
+            Ok(()) => known.content.insert(file, Progress::Saved),
+            Err(_) => known.content.remove(&file),
+        };
+        drop(known);
+        self.saved_one.notify_all();
+        saved
+    }
+
+    fn save_content(&self, it: Named<'_>, ahead: Option<(State, u64, Option<OwnedFd>)>) -> Saved {
+        let meta = meta::whole(it.fd, it.stat).map_err(failed)?;
+        let (object, copy) = match ahead {
+            Some((state, object, copy)) if state == State::of(it.stat) => (object, copy),
+            stale => {
+                if let Some((_, object, _)) = stale {
+                    // Nothing speaks of it yet.
+                    self.store.drop_object(object).map_err(failed)?;
+                }
+                if !it.is_patient && !Store::is_quick(it.stat) {
+                    return Err(Unsaved::Lengthy);
+                }
+                let object = self.store.number();
+                (object, self.store.copy(it.fd, it.stat, object).map_err(failed)?)
+            }
+        };
+        let file = Identity::of(it.stat);
+        self.write(it.caller, Entry::Content { path: it.path.into(), file, meta, object })?;
+        copy.into_iter().for_each(|copy| self.journal.sync_along(copy));
+        Ok(())
+    }
+
+    /// Copies a large file where nobody waits for it, for the next
+    /// [`Keeper::before_write`] to find.
+    pub fn copy_ahead(&self, fd: BorrowedFd<'_>, stat: &Stat) -> Saved {
+        let object = self.store.number();
+        let copy = self.store.copy(fd, stat, object).map_err(failed)?;
+        let before = self.known().ahead.insert(Identity::of(stat), (State::of(stat), object, copy));
+        if let Some((_, object, _)) = before {
+            self.store.drop_object(object).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a name away that is no directory's, and keeps what it stood for.
+    /// Fails as `unlinkat` would, or because it cannot be kept.
+    pub fn remove(&self, it: Named<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Saved<Result<(), Errno>> {
+        let keeps = self.keep_gone(it)?;
+        let object = self.store.number();
+        let mut gone = gone(it.stat, keeps.then_some(object));
+        if !keeps {
+            let number = self.write(it.caller, remove(it.path, gone))?;
+            let removed = unlinkat(dir, name, UnlinkatFlags::NoRemoveDir);
+            return Ok(self.ended(it, number, removed));
+        }
+        self.store.admit(it.stat).map_err(failed)?;
+        let number = self.write(it.caller, remove(it.path, gone.clone()))?;
+        match self.store.take(dir, name, object) {
+            Err(Errno::EXDEV) => {}
+            taken => {
+                let was = self.store.stat(object).map(|stat| Identity::of(&stat));
+                if taken.is_ok() && was != Ok(Identity::of(it.stat)) {
+                    // Something that was made there meanwhile, which is the session's own.
+                    self.failed(it.caller, number);
+                    return self.store.drop_object(object).map(Ok).map_err(failed);
+                }
+                return Ok(self.ended(it, number, taken));
+            }
+        }
+        // On another file system: copied, then removed.
+        self.failed(it.caller, number);
+        self.copy_gone(it, &mut gone)?;
+        let number = self.write(it.caller, remove(it.path, gone))?;
+        Ok(self.ended(it, number, unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)))
+    }
+
+    /// Says how an act went whose line has this number.
+    fn ended(&self, it: Named<'_>, number: u64, result: Result<(), Errno>) -> Result<(), Errno> {
+        if result.is_err() {
+            self.failed(it.caller, number);
+        } else if it.stat.links <= 1 {
+            self.forget(&Identity::of(it.stat));
+        }
+        result
+    }
+
+    fn forget(&self, file: &Identity) {
+        let mut known = self.known();
+        known.content.remove(file);
+        known.meta.remove(file);
+        known.dirs.remove(file);
+    }
+
+    /// A directory, which is empty or will stay, is about to be removed.
+    pub fn before_rmdir(&self, it: Named<'_>) -> Saved<u64> {
+        let mut gone = gone(it.stat, None);
+        gone.meta = meta::whole(it.fd, it.stat).map_err(failed)?;
+        self.write(it.caller, remove(it.path, gone))
+    }
+
+    /// A directory was removed.
+    pub fn removed_dir(&self, stat: &Stat) {
+        self.forget(&Identity::of(stat));
+    }
+
+    /// What stands at a name is about to be replaced: it is kept, and stays
+    /// where it is for now.
+    pub fn before_replace(&self, it: Named<'_>) -> Saved<Gone> {
+        if Kind::of(it.stat.mode) == Kind::Dir {
+            return Ok(Gone { meta: meta::whole(it.fd, it.stat).map_err(failed)?, ..gone(it.stat, None) });
+        }
+        if !self.keep_gone(it)? {
+            return Ok(gone(it.stat, None));
+        }
+        let mut gone = gone(it.stat, Some(self.store.number()));
+        self.store.admit(it.stat).map_err(failed)?;
+        match gone.object.map_or(Err(Errno::EINVAL), |object| self.store.link(it.fd, object)) {
+            Ok(()) => {}
+            // Another file system, one without links, or a file of somebody else.
+            Err(Errno::EXDEV | Errno::EPERM | Errno::EMLINK | Errno::EACCES) => {
+                self.copy_gone(it, &mut gone)?;
+            }
+            Err(errno) => return Err(failed(errno)),
+        }
+        Ok(gone)
+    }
+
+    /// What something gone was, the session's own: it need not come back.
+    pub fn gone_own(stat: &Stat) -> Gone {
+        Gone { own: true, ..gone(stat, None) }
+    }
+
+    /// Saves the content where it could still change behind the broker's back.
+    /// Gives whether the file itself must be kept as well.
+    fn keep_gone(&self, it: Named<'_>) -> Saved<bool> {
+        let has_content = || self.known().content.get(&Identity::of(it.stat)) == Some(&Progress::Saved);
+        if !has_content() && may_still_change(it.fd, it.stat) {
+            self.before_write(it)?;
+        }
+        // With its content saved and no other name there is nothing left to keep.
+        Ok(it.stat.links > 1 || !has_content())
+    }
+
+    fn copy_gone(&self, it: Named<'_>, gone: &mut Gone) -> Saved {
+        if !it.is_patient && !Store::is_quick(it.stat) {
+            return Err(Unsaved::Lengthy);
+        }
+        let object = self.store.number();
+        let copy = self.store.copy(it.fd, it.stat, object).map_err(failed)?;
+        copy.into_iter().for_each(|copy| self.journal.sync_along(copy));
+        gone.object = Some(object);
+        gone.copied = true;
+        Ok(())
+    }
+
+    /// A name is about to become another.
+    pub fn before_rename(
+        &self,
+        it: Named<'_>,
+        to: &Path,
+        exchange: bool,
+        replaced: Option<Gone>,
+    ) -> Saved<u64> {
+        let (from, to, file, kind) =
+            (it.path.into(), to.into(), Identity::of(it.stat), Kind::of(it.stat.mode));
+        self.write(it.caller, Entry::Rename { from, to, file, kind, exchange, replaced })
+    }
+}
+
+fn remove(path: &Path, gone: Gone) -> Entry {
+    Entry::Remove { path: path.into(), gone }
+}
+
+fn gone(stat: &Stat, object: Option<u64>) -> Gone {
+    Gone {
+        file: Identity::of(stat),
+        kind: Kind::of(stat.mode),
+        meta: Meta::of(stat),
+        object,
+        copied: false,
+        own: false,
+    }
+}
+
+fn failed(errno: Errno) -> Unsaved {
+    tracing::warn!(%errno, "what would be lost cannot be saved");
+    Unsaved::Failed(reason(errno))
+}
+
+/// What the caller is told: why nothing can be kept where it can be said, else
+/// that there was a failure.
+fn reason(errno: Errno) -> Errno {
+    match errno {
+        Errno::ENOSPC | Errno::EDQUOT | Errno::EROFS | Errno::EACCES | Errno::EFBIG => errno,
+        _ => Errno::EIO,
+    }
+}

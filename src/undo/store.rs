@@ -1,0 +1,205 @@
+//! Where a session keeps what it saves: numbered objects in a directory that
+//! nobody but the user can reach, and no jail.
+
+use std::ffi::CString;
+use std::fs::DirBuilder;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, ResolveFlag, openat, readlinkat, renameat};
+use nix::sys::stat::{Mode, SFlag, mknodat};
+use nix::sys::statvfs::fstatvfs;
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+
+use super::entry::{Kind, Meta};
+use super::meta;
+use crate::policy::UndoLimits as Limits;
+use crate::sys::copy::{copy_content, has_writer};
+use crate::sys::file::{self, Stat, open_path, reopen};
+
+/// Where a session's objects lie in the directory of all sessions.
+pub(super) fn objects_path(sessions: &Path, id: &str) -> PathBuf {
+    sessions.join(id).join("objects")
+}
+
+/// The objects of one session. The directory is made with the first of them.
+#[derive(Debug)]
+pub(super) struct Store {
+    path: PathBuf,
+    limits: Limits,
+    dir: Mutex<Option<std::sync::Arc<OwnedFd>>>,
+    next: AtomicU64,
+    saved: AtomicU64,
+}
+
+impl Store {
+    pub(super) fn new(path: PathBuf, limits: Limits) -> Store {
+        Store { path, limits, dir: Mutex::default(), next: AtomicU64::new(0), saved: AtomicU64::new(0) }
+    }
+
+    /// A number for a new object.
+    pub(super) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Bytes that are kept.
+    pub(super) fn saved(&self) -> u64 {
+        self.saved.load(Ordering::Relaxed)
+    }
+
+    fn dir(&self) -> Result<std::sync::Arc<OwnedFd>, Errno> {
+        let mut dir = self.dir.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dir) = &*dir {
+            return Ok(std::sync::Arc::clone(dir));
+        }
+        let failed = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(failed)?;
+        let opened = std::fs::File::open(&self.path).map_err(failed)?;
+        let opened = std::sync::Arc::new(OwnedFd::from(opened));
+        *dir = Some(std::sync::Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// Makes sure that there is room for so many bytes more: `EDQUOT` where the
+    /// session may keep no more, `ENOSPC` where the file system is nearly full.
+    fn reserve(&self, dir: BorrowedFd<'_>, bytes: u64, is_copy: bool) -> Result<(), Errno> {
+        let before = self.saved.fetch_add(bytes, Ordering::Relaxed);
+        let refused = if before.saturating_add(bytes) > self.limits.max_size {
+            Some(Errno::EDQUOT)
+        } else if is_copy && free(dir)? < self.limits.min_free.saturating_add(bytes) {
+            Some(Errno::ENOSPC)
+        } else {
+            None
+        };
+        match refused {
+            None => Ok(()),
+            Some(errno) => {
+                self.saved.fetch_sub(bytes, Ordering::Relaxed);
+                Err(errno)
+            }
+        }
+    }
+
+    /// Makes sure that a file may be moved here, which needs no space but keeps it.
+    pub(super) fn admit(&self, stat: &Stat) -> Result<(), Errno> {
+        self.reserve(self.dir()?.as_fd(), stat.allocated, false)
+    }
+
+    /// Moves a name, which is no directory's, here: the file loses its name and
+    /// is saved in one step. `EXDEV`: it lies on another file system.
+    pub(super) fn take(&self, dir: BorrowedFd<'_>, name: &std::ffi::CStr, object: u64) -> Result<(), Errno> {
+        renameat(dir, name, self.dir()?.as_fd(), object_name(object).as_c_str())
+    }
+
+    /// Gives a file a second name here. `EXDEV`, `EPERM`, `EMLINK`: it cannot have one.
+    pub(super) fn link(&self, fd: BorrowedFd<'_>, object: u64) -> Result<(), Errno> {
+        file::link(fd, self.dir()?.as_fd(), &object_name(object))
+    }
+
+    /// What is kept as an object now.
+    pub(super) fn stat(&self, object: u64) -> Result<Stat, Errno> {
+        file::stat(self.dir()?.as_fd(), &object_name(object))
+    }
+
+    /// Forgets an object.
+    pub(super) fn drop_object(&self, object: u64) -> Result<(), Errno> {
+        unlinkat(self.dir()?.as_fd(), object_name(object).as_c_str(), UnlinkatFlags::NoRemoveDir)
+    }
+
+    /// Whether a file can be saved at once, without holding others up.
+    pub(super) fn is_quick(stat: &Stat) -> bool {
+        const QUICK: u64 = 1 << 20;
+        stat.allocated.min(stat.size) <= QUICK
+    }
+
+    /// Copies a pinned file here, with its metadata; a regular file's copy is
+    /// given back, to be taken to the disk.
+    pub(super) fn copy(
+        &self,
+        fd: BorrowedFd<'_>,
+        stat: &Stat,
+        object: u64,
+    ) -> Result<Option<OwnedFd>, Errno> {
+        let dir = self.dir()?;
+        self.reserve(dir.as_fd(), stat.allocated, true)?;
+        let name = object_name(object);
+        let copied = match Kind::of(stat.mode) {
+            Kind::File => self.copy_file(dir.as_fd(), fd, stat, &name).map(Some),
+            _ => copy_special(dir.as_fd(), fd, stat, &name).map(|()| None),
+        };
+        copied.inspect_err(|_| {
+            self.saved.fetch_sub(stat.allocated, Ordering::Relaxed);
+            // What is left of it, if anything, has no line in the journal.
+            let _ = unlinkat(dir.as_fd(), name.as_c_str(), UnlinkatFlags::NoRemoveDir);
+        })
+    }
+
+    fn copy_file(
+        &self,
+        dir: BorrowedFd<'_>,
+        fd: BorrowedFd<'_>,
+        stat: &Stat,
+        name: &CString,
+    ) -> Result<OwnedFd, Errno> {
+        let from = open_to_read(fd)?;
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        let to = openat(dir, name.as_c_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        copy_content(from.as_fd(), to.as_fd(), stat.size)?;
+        let mut metadata = Meta::of(stat);
+        metadata.xattrs = Some(meta::xattrs(fd)?);
+        // An owner that cannot be given is given when it is restored, if then.
+        meta::apply_as_far_as_possible(to.as_fd(), &metadata);
+        Ok(to)
+    }
+}
+
+/// A special file is made anew: it has no content.
+fn copy_special(dir: BorrowedFd<'_>, fd: BorrowedFd<'_>, stat: &Stat, name: &CString) -> Result<(), Errno> {
+    if Kind::of(stat.mode) == Kind::Link {
+        let text = readlinkat(fd, c"")?;
+        symlinkat(text.as_os_str(), dir, name.as_c_str())?;
+    } else {
+        let device = libc::makedev(stat.special.0, stat.special.1);
+        let kind = SFlag::from_bits_truncate(stat.mode & libc::S_IFMT);
+        mknodat(dir, name.as_c_str(), kind, Mode::from_bits_truncate(stat.mode & 0o7777), device)?;
+    }
+    let made = open_path(dir, Path::new(&*name.to_string_lossy()), OFlag::O_NOFOLLOW, ResolveFlag::empty())?;
+    let mut metadata = Meta::of(stat);
+    metadata.xattrs = Some(meta::xattrs(fd)?);
+    meta::apply_as_far_as_possible(made.as_fd(), &metadata);
+    Ok(())
+}
+
+/// Whether something outside the broker could still change a pinned file's
+/// content once it has lost its name: another name, or a writable descriptor.
+pub(super) fn may_still_change(fd: BorrowedFd<'_>, stat: &Stat) -> bool {
+    if Kind::of(stat.mode) != Kind::File {
+        return false;
+    }
+    // Who cannot read it cannot copy it either, and nobody in the jail has it open.
+    stat.links > 1 || open_to_read(fd).is_ok_and(|file| has_writer(&file))
+}
+
+/// Opens a pinned regular file to read it, without its time of access changing
+/// where that can be had.
+fn open_to_read(fd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
+    match reopen(fd, flags | OFlag::O_NOATIME) {
+        Err(Errno::EPERM) => reopen(fd, flags),
+        other => other,
+    }
+}
+
+fn free(dir: BorrowedFd<'_>) -> Result<u64, Errno> {
+    let found = fstatvfs(dir)?;
+    Ok(found.blocks_available().saturating_mul(found.fragment_size()))
+}
+
+/// An object's name: its number.
+fn object_name(object: u64) -> CString {
+    CString::new(object.to_string()).unwrap_or_default()
+}
