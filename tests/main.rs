@@ -15,3 +15,4 @@ mod scratch;
 mod sockets;
 mod support;
 mod tools;
+mod undo;

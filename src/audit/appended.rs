@@ -1,6 +1,6 @@
 //! A file of sealed lines that is only ever appended to.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::chain::{self, Link};
 /// An open log.
 #[derive(Debug)]
 pub(crate) struct Appended {
-    file: File,
+    pub(super) file: File,
     /// The last line's hash.
     link: Link,
     /// Lines that are written.
@@ -31,6 +31,23 @@ impl Appended {
         }
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
         Ok(Appended { file, link: Link::start(), lines: 0, bytes: 0, is_torn: false })
+    }
+
+    /// A file that was written before, to go on behind its last whole line; what
+    /// is left of a torn one is cut off. A line that is not as it was written is
+    /// an error: what follows it could not be believed.
+    pub(crate) fn reopen(path: &Path) -> io::Result<Appended> {
+        let text = fs::read(path)?;
+        let (lines, torn) = chain::lines(&text);
+        let (mut link, mut count) = (Link::start(), 0);
+        for line in lines {
+            let line = std::str::from_utf8(line).map_err(io::Error::other)?;
+            link = chain::unseal(&link, line).map_err(|fault| io::Error::other(fault.to_string()))?;
+            count += 1;
+        }
+        let bytes = (text.len() - torn.len()) as u64;
+        let file = OpenOptions::new().append(true).open(path)?;
+        Ok(Appended { file, link, lines: count, bytes, is_torn: !torn.is_empty() })
     }
 
     /// The file.

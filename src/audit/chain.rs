@@ -16,11 +16,11 @@ const BEHIND_HASH: &str = "\"}";
 
 /// The hash that the next line goes on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Link(String);
+pub(crate) struct Link(String);
 
 impl Link {
     /// What the first line goes on from.
-    pub(super) fn start() -> Link {
+    pub(crate) fn start() -> Link {
         Link("0".repeat(DIGITS))
     }
 
@@ -32,13 +32,13 @@ impl Link {
 }
 
 /// Makes a line, without its end, of a JSON object with at least one member.
-pub(super) fn seal(before: &Link, body: &str) -> (String, Link) {
+pub(crate) fn seal(before: &Link, body: &str) -> (String, Link) {
     let link = before.behind(body);
     let open = body.strip_suffix('}').unwrap_or(body);
     (format!("{open}{BEFORE_HASH}{}{BEHIND_HASH}", link.0), link)
 }
 
-fn unseal(before: &Link, line: &str) -> Result<Link, Fault> {
+pub(crate) fn unseal(before: &Link, line: &str) -> Result<Link, Fault> {
     let rest = line.strip_suffix(BEHIND_HASH).ok_or(Fault::NoHash)?;
     let (rest, hash) =
         rest.len().checked_sub(DIGITS).and_then(|at| rest.split_at_checked(at)).ok_or(Fault::NoHash)?;
@@ -131,7 +131,7 @@ impl fmt::Display for State {
 
 /// The lines of a log, and what is behind the last of them: nothing, unless
 /// its end was not written.
-pub(super) fn lines(text: &[u8]) -> (impl Iterator<Item = &[u8]>, &[u8]) {
+pub(crate) fn lines(text: &[u8]) -> (impl Iterator<Item = &[u8]>, &[u8]) {
     let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let (whole, torn) = text.split_at(end);
     (whole.split_inclusive(|byte| *byte == b'\n').map(|line| &line[..line.len() - 1]), torn)

@@ -28,6 +28,8 @@ pub enum Command {
     Why(WhyArgs),
     /// Show what was refused in a run, or check that its record is whole.
     Log(LogArgs),
+    /// Take back what a session changed, all of it or a part.
+    Undo(UndoArgs),
     /// List, show or check profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -147,4 +149,42 @@ pub struct DoctorArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `undo`.
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// A session's id, or as much of its beginning as no other has [default: the latest that changed
+    /// something in this workspace]; then paths, to undo only what was changed there.
+    #[arg(value_name = "SESSION|PATH")]
+    pub what: Vec<OsString>,
+
+    /// Undo only what this command of the session changed, as `stockade diff --json` numbers them.
+    #[arg(long, value_name = "N")]
+    pub command: Option<u32>,
+
+    /// Only show what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not ask.
+    #[arg(short, long)]
+    pub yes: bool,
+
+    /// What to do where something was changed since the session [default: ask on a terminal, else skip].
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub on_conflict: Option<OnConflict>,
+}
+
+/// What to do where something was changed since the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnConflict {
+    /// Ask for each.
+    Ask,
+    /// Leave it as it is.
+    Skip,
+    /// Undo it all the same; what is there now is saved.
+    Theirs,
+    /// Leave it, and put the old version beside it.
+    Copy,
 }

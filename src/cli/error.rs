@@ -8,6 +8,7 @@ use crate::launch::LaunchError;
 use crate::policy::profile::ProfileError;
 use crate::policy::{PolicyError, visible};
 use crate::seccomp::FilterError;
+use crate::undo::UndoError;
 
 /// An error that ends the command.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +78,15 @@ pub enum CliError {
         /// Their ids.
         sessions: Vec<String>,
     },
+    /// A session cannot be undone.
+    #[error("session {0} cannot be undone")]
+    Undo(String, #[source] UndoError),
+    /// No session has changed anything here that could be undone.
+    #[error("no session that could be undone has changed anything in this workspace")]
+    NothingChanged,
+    /// A question that needs an answer, and no terminal.
+    #[error("this would be asked about, and there is no terminal to ask on")]
+    NobodyToAsk,
     /// The jail could not be built, or the command not started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -106,6 +116,9 @@ impl CliError {
             CliError::UnknownSession(_) => Some(
                 "a session that refused nothing leaves no record; `stockade log --verify` lists the others",
             ),
+            CliError::NobodyToAsk => Some("--yes does it without asking, --dry-run only shows it"),
+            CliError::NothingChanged => Some("name a session: `stockade sessions` lists them"),
+            CliError::Undo(_, UndoError::Running) => Some("end it first, or wait until it ends"),
             CliError::AmbiguousSession { .. } => Some("type more of it"),
             CliError::Launch(error) => error.hint(),
             _ => None,

@@ -44,7 +44,7 @@ pub(super) fn main(args: &LogArgs) -> Result<u8, CliError> {
 }
 
 /// The session of this id, or the only one whose id begins so.
-fn find<'a>(text: &str, sessions: &'a [String]) -> Result<&'a String, CliError> {
+pub(super) fn find<'a>(text: &str, sessions: &'a [String]) -> Result<&'a String, CliError> {
     if !audit::is_session_id(text) {
         return Err(CliError::BadSession(text.into()));
     }

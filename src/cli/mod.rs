@@ -9,6 +9,7 @@ mod profile;
 mod profiles;
 mod run;
 mod setup;
+mod undo;
 mod why;
 
 use std::io::Write;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::main(&args).map(|()| 0),
         Command::Why(args) => why::main(&args).map(|()| 0),
         Command::Log(args) => log::main(&args),
+        Command::Undo(args) => undo::main(&args),
         Command::Profile(command) => profile::main(&command).map(|()| 0),
         Command::Doctor(args) => doctor::main(&args),
     };

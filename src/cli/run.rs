@@ -24,8 +24,15 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     let request =
         Request { plan: &plan, argv: &args.command, best_effort: args.best_effort, records: records.clone() };
     let ended = launch::run(request);
-    records.log.close(ended.as_ref().map_or_else(LaunchError::status, |ended| ended.status));
-    sum_up(&records.log.summary());
+    let status = ended.as_ref().map_or_else(LaunchError::status, |ended| ended.status);
+    records.log.close(status);
+    let summary = records.log.summary();
+    sum_up(&summary);
+    let sessions = setup::sessions_dir(&plan.policy.places.home);
+    match records.keeper.close(&sessions, &summary.session, status) {
+        Ok(closed) => tell_changes(&summary.session, closed.changed),
+        Err(error) => eprintln!("stockade: the journal of what was changed cannot be closed: {error}"),
+    }
     Ok(ended?.status)
 }
 
@@ -64,9 +71,22 @@ fn warn(plan: &Plan) {
 }
 
 /// Sorts by time to the millisecond, and cannot be met twice.
-fn session_id(started: jiff::Timestamp) -> String {
+pub(super) fn session_id(started: jiff::Timestamp) -> String {
     let milliseconds = started.subsec_millisecond();
     format!("{}-{milliseconds:03x}{:04x}", started.strftime("%Y%m%d-%H%M%S"), setup::random() & 0xffff)
+}
+
+/// One line about what was changed; silence where nothing was.
+fn tell_changes(session: &str, changed: usize) {
+    match changed {
+        0 => {}
+        1 => {
+            eprintln!("stockade: changed 1 file; see: stockade diff {session}; undo: stockade undo {session}")
+        }
+        _ => eprintln!(
+            "stockade: changed {changed} files; see: stockade diff {session}; undo: stockade undo {session}"
+        ),
+    }
 }
 
 /// One line about what the broker refused; silence where it refused nothing.

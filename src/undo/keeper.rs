@@ -107,6 +107,14 @@ impl Keeper {
         self.journal.has_begun()
     }
 
+    /// Drops an object that nothing needs.
+    pub(super) fn drop_object(&self, object: u64) -> io::Result<()> {
+        match self.store.drop_object(object) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// Bytes that are kept.
     pub fn saved(&self) -> u64 {
         self.store.saved()
@@ -116,16 +124,18 @@ impl Keeper {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds a line to the journal, and gives its number.
+    pub(super) fn say(&self, caller: Pid, entry: Entry) -> io::Result<u64> {
+        let main = self.main.get().copied().unwrap_or(caller);
+        let (by, command) = self.commands.of(caller, main);
+        if let Some(command) = command {
+            self.journal.write(by, command)?;
+        }
+        self.journal.write(by, entry)
+    }
+
     fn write(&self, caller: Pid, entry: Entry) -> Saved<u64> {
-        let written = || {
-            let main = self.main.get().copied().unwrap_or(caller);
-            let (by, command) = self.commands.of(caller, main);
-            if let Some(command) = command {
-                self.journal.write(by, command)?;
-            }
-            self.journal.write(by, entry)
-        };
-        written().map_err(|error: io::Error| {
+        self.say(caller, entry).map_err(|error| {
             tracing::error!(%error, "the journal cannot be written");
             Unsaved::Failed(reason(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
         })

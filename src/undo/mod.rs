@@ -5,11 +5,31 @@
 //! what would be lost in the session's `store` and says in its `journal` what is
 //! about to happen.
 
+//!
+//! Reading goes the other way: the `ledger` folds a journal into what the session
+//! changed, a `plan` looks at what became of that since, and `restore` takes it
+//! back, saving and journaling each step as if a jail had made it.
+
+mod close;
 mod commands;
 pub mod entry;
+mod error;
 mod journal;
 mod keeper;
+mod ledger;
 mod meta;
+mod objects;
+mod plan;
+mod read;
+mod restore;
+mod spot;
 mod store;
 
+pub use close::Closed;
+pub use error::UndoError;
 pub use keeper::{Keeper, Named, Saved, Unsaved};
+pub use ledger::{After, Before, Change, Ledger};
+pub use objects::Objects;
+pub use plan::{Act, Conflict, Item, Plan, Selection};
+pub use read::{Journal, read};
+pub use restore::{Outcome, Resolution, Undo};

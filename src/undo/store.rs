@@ -158,7 +158,12 @@ impl Store {
 }
 
 /// A special file is made anew: it has no content.
-fn copy_special(dir: BorrowedFd<'_>, fd: BorrowedFd<'_>, stat: &Stat, name: &CString) -> Result<(), Errno> {
+pub(super) fn copy_special(
+    dir: BorrowedFd<'_>,
+    fd: BorrowedFd<'_>,
+    stat: &Stat,
+    name: &CString,
+) -> Result<(), Errno> {
     if Kind::of(stat.mode) == Kind::Link {
         let text = readlinkat(fd, c"")?;
         symlinkat(text.as_os_str(), dir, name.as_c_str())?;

@@ -29,6 +29,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     descriptors::ATTACKS,
     crate::fidelity::ODD,
     crate::fidelity::RANDOM,
+    crate::undo::RANDOM,
     ipc::ATTACKS,
     links::ATTACKS,
     loopback::ATTACKS,

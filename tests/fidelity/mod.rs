@@ -7,8 +7,10 @@ pub mod odd;
 mod paths;
 mod perform;
 mod random;
-mod small_world;
+pub mod small_world;
 mod values;
 
+pub use calls::sequence;
 pub use odd::ATTACKS as ODD;
+pub use perform::{Manner, Performer};
 pub use random::ATTACKS as RANDOM;

@@ -75,6 +75,11 @@ impl Performer {
             Manner::Beside => PathBuf::from(format!("/proc/self/root{}", root.display())),
         };
         small_world::make(&root, &here);
+        Performer::standing_in(base, pen, root, manner)
+    }
+
+    /// Stands in a world that is there already.
+    pub fn standing_in(base: &Path, pen: PathBuf, root: PathBuf, manner: Manner) -> Performer {
         let slots = small_world::descriptors(&root);
         let performer = Performer { base: base.to_owned(), root, pen, slots, opened: 0, umask: None, manner };
         if manner == Manner::Alone {

@@ -45,6 +45,29 @@ pub fn open(path: impl AsRef<Path>, flags: i32) -> i64 {
     call(libc::SYS_openat, &[i64::from(libc::AT_FDCWD), at(&path), i64::from(flags), 0o644])
 }
 
+/// Gives everything at and beneath a path times long past, each its own.
+pub fn age(root: &Path) {
+    fn one(path: &Path, seconds: &mut i64) {
+        let kind = path.symlink_metadata().expect("look at a file").file_type();
+        if kind.is_dir() {
+            let mut paths: Vec<_> = std::fs::read_dir(path)
+                .expect("list a directory")
+                .flatten()
+                .map(|entry| entry.path())
+                .collect();
+            paths.sort();
+            paths.iter().for_each(|path| one(path, seconds));
+        }
+        *seconds += 1;
+        let time = libc::timespec { tv_sec: *seconds, tv_nsec: 123_456_789 };
+        let times = [time, time];
+        let (path, flags) = (c(path), i64::from(libc::AT_SYMLINK_NOFOLLOW));
+        let args = [i64::from(libc::AT_FDCWD), at(&path), addr(&times), flags];
+        assert_eq!(call(libc::SYS_utimensat, &args), 0, "set times");
+    }
+    one(root, &mut 1_000_000_000);
+}
+
 /// A path of which one byte changes in memory, while the kernel and the broker read it.
 pub struct Flickering {
     bytes: Vec<AtomicU8>,

@@ -90,6 +90,22 @@ impl Tree {
         Tree(entries)
     }
 
+    /// What outlasts a restoring: all but inode numbers and times of change. Which
+    /// names are one file is told by the first of them.
+    pub fn lasting(root: &Path) -> Tree {
+        let mut tree = Tree::exact(root);
+        let mut first = BTreeMap::new();
+        for (number, entry) in (0..).zip(tree.0.values_mut()) {
+            if let Some(identity) = &mut entry.identity {
+                identity.inode = *first.entry(identity.inode).or_insert(number);
+                identity.changed = (0, 0);
+                // The store may hold a further name.
+                identity.links = 0;
+            }
+        }
+        tree
+    }
+
     /// How the tree looks, whenever it was made: equal for equal work in two places.
     pub fn shape(root: &Path) -> Tree {
         let mut tree = Tree::exact(root);

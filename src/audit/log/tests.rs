@@ -1,6 +1,6 @@
 //! Writing a log, and reading it again.
 
-use std::fs;
+use std::fs::{self, File};
 
 use super::*;
 use crate::audit::{Fault, Record, State, Verdict, read, sessions};

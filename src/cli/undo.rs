@@ -1,0 +1,301 @@
+//! `stockade undo`: what a session did is taken back.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::args::{OnConflict, UndoArgs};
+use super::error::CliError;
+use super::{print, setup};
+use crate::audit::Session;
+use crate::policy::{UndoLimits, visible};
+use crate::undo::{
+    Act, Conflict, Item, Keeper, Ledger, Objects, Outcome, Plan, Resolution, Selection, Undo, UndoError, read,
+};
+
+/// Something was left as it is.
+const INCOMPLETE: u8 = 1;
+/// How many changes a preview lists, unless it is all that was asked for.
+const MOST_SHOWN: usize = 40;
+/// An undo that takes longer than this shows how far it is.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// Runs the subcommand and gives the exit status.
+pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
+    let home = setup::home()?;
+    let sessions = setup::sessions_dir(&home);
+    let (id, paths) = chosen(&sessions, &args.what)?;
+    let failed = |error| CliError::Undo(id.clone(), error);
+    let journal = read(&sessions, &id).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;
+    if journal.is_running {
+        return Err(failed(UndoError::Running));
+    }
+    let ledger = Ledger::of(&journal.lines);
+    let selection = Selection { paths, command: args.command };
+    let plan = Plan::new(&ledger, &selection).map_err(|errno| failed(errno.into()))?;
+    let base = ledger.session.workspace.clone();
+    if plan.count() == 0 {
+        eprintln!("stockade: nothing is left to undo in session {id}");
+        return Ok(0);
+    }
+    print(&preview(&id, &ledger, &plan, &base, args.dry_run))?;
+    if args.dry_run {
+        return Ok(0);
+    }
+    if !args.yes && !ask(&format!("Undo {}?", things(plan.count())))? {
+        return Ok(INCOMPLETE);
+    }
+    let own = new_session(&id, &base);
+    let keeper =
+        Keeper::new(&sessions, own.clone(), UndoLimits { max_size: u64::MAX, ..UndoLimits::default() });
+    keeper.follow(nix::unistd::getpid());
+    let undo = Undo { keeper: &keeper, objects: &Objects::of(&sessions, &id, &journal.lines), session: &id };
+    let mut resolver = Resolver { how: args.on_conflict(), base: &base, failed: None };
+    let mut bar = Bar::new(plan.items.len());
+    let outcome = undo.run(plan, |item| resolver.resolve(item), |done| bar.show(done));
+    bar.clear();
+    if keeper.has_begun() {
+        let record = |error| CliError::Record(keeper.journal_path().to_path_buf(), error);
+        keeper.close(&sessions, &own.id, 0).map_err(record)?;
+        Keeper::mark_undone(&sessions, &id, &own.id).map_err(record)?;
+    }
+    resolver.failed.map_or(Ok(()), Err)?;
+    summary(&outcome, &base, keeper.has_begun().then_some(own.id.as_str()))
+}
+
+fn new_session(undone: &str, workspace: &Path) -> Session {
+    let started = jiff::Timestamp::now();
+    let command = ["stockade", "undo", undone].map(Into::into).to_vec();
+    Session { id: super::run::session_id(started), started, command, workspace: workspace.to_path_buf() }
+}
+
+fn things(count: usize) -> String {
+    if count == 1 { "1 change".into() } else { format!("{count} changes") }
+}
+
+/// What an undo is going to do, as a person reads it.
+fn preview(id: &str, ledger: &Ledger, plan: &Plan, base: &Path, is_whole: bool) -> String {
+    let command: Vec<String> =
+        ledger.session.command.iter().map(|word| visible(&word.to_string_lossy())).collect();
+    let mut text = format!("session {id}: {}\n", command.join(" "));
+    let told: Vec<&Item> = plan.items.iter().filter(|item| item.is_told()).collect();
+    let shown = if is_whole { told.len() } else { told.len().min(MOST_SHOWN) };
+    for item in &told[..shown] {
+        let path = shown_path(&item.path, base);
+        let line = match (item.act, &item.now) {
+            (Act::Remove, _) => format!("remove    {path}"),
+            (Act::BringBack, _) => format!("restore   {path}"),
+            (Act::MoveBack, Some(now)) if *now != item.path => {
+                format!("move back {path} (now {})", shown_path(now, base))
+            }
+            (Act::MoveBack | Act::Rewrite, _) => format!("rewrite   {path}"),
+            (Act::Metadata, _) => format!("metadata  {path}"),
+        };
+        let but = item.conflict.map(|conflict| format!(": {}", reason(conflict)));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {line}{}", but.unwrap_or_default());
+    }
+    if shown < told.len() {
+        let _ = writeln!(text, "  … and {} more (--dry-run lists all)", told.len() - shown);
+    }
+    text
+}
+
+fn reason(conflict: Conflict) -> &'static str {
+    match conflict {
+        Conflict::Changed => "changed since the session",
+        Conflict::Missing => "removed or moved since the session",
+        Conflict::Occupied => "something else is there now",
+        Conflict::Shared => "other commands of the session changed it as well",
+    }
+}
+
+fn shown_path(path: &Path, base: &Path) -> String {
+    if path == base {
+        return ".".into();
+    }
+    visible(&path.strip_prefix(base).unwrap_or(path).to_string_lossy())
+}
+
+/// Asks a question that only yes answers with yes.
+fn ask(question: &str) -> Result<bool, CliError> {
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::NobodyToAsk);
+    }
+    let answer = answer(&format!("{question} [y/N] "))?;
+    Ok(matches!(answer.as_str(), "y" | "yes"))
+}
+
+fn answer(question: &str) -> Result<String, CliError> {
+    eprint!("{question}");
+    std::io::stderr().flush().map_err(CliError::Output)?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(CliError::Output)?;
+    Ok(line.trim().to_lowercase())
+}
+
+/// Decides what becomes of conflicts.
+struct Resolver<'a> {
+    how: OnConflict,
+    base: &'a Path,
+    failed: Option<CliError>,
+}
+
+impl Resolver<'_> {
+    fn resolve(&mut self, item: &Item) -> Resolution {
+        match self.how {
+            OnConflict::Skip => Resolution::Skip,
+            OnConflict::Theirs => Resolution::Overwrite,
+            OnConflict::Copy => Resolution::Copy,
+            OnConflict::Ask => match self.ask(item) {
+                Ok(resolution) => resolution,
+                Err(error) => {
+                    // Nobody can be asked any more, so nothing is overwritten.
+                    self.failed = Some(error);
+                    self.how = OnConflict::Skip;
+                    Resolution::Skip
+                }
+            },
+        }
+    }
+
+    fn ask(&mut self, item: &Item) -> Result<Resolution, CliError> {
+        let path = shown_path(&item.path, self.base);
+        let why = item.conflict.map_or("", reason);
+        loop {
+            let question =
+                format!("{path}: {why}. [s]kip, [o]verwrite, put the old version beside it as a [c]opy? ");
+            match answer(&question)?.as_str() {
+                "s" | "skip" | "" => return Ok(Resolution::Skip),
+                "o" | "overwrite" => return Ok(Resolution::Overwrite),
+                "c" | "copy" => return Ok(Resolution::Copy),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// How far a long undo is, on a terminal.
+struct Bar {
+    all: usize,
+    since: Instant,
+    shown: Instant,
+    is_shown: bool,
+}
+
+impl Bar {
+    fn new(all: usize) -> Bar {
+        Bar { all, since: Instant::now(), shown: Instant::now(), is_shown: false }
+    }
+
+    fn show(&mut self, done: usize) {
+        const WIDTH: usize = 30;
+        let is_time = self.since.elapsed() > QUIET && self.shown.elapsed() > Duration::from_millis(100);
+        if !is_time || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let full = (done * WIDTH / self.all.max(1)).min(WIDTH);
+        eprint!("\r[{}{}] {done} of {}", "#".repeat(full), " ".repeat(WIDTH - full), self.all);
+        self.shown = Instant::now();
+        self.is_shown = true;
+    }
+
+    fn clear(&mut self) {
+        if self.is_shown {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+/// What was done and what was not.
+fn summary(outcome: &Outcome, base: &Path, own: Option<&str>) -> Result<u8, CliError> {
+    for path in &outcome.copies {
+        print(&format!("the old version is in {}\n", shown_path(path, base)))?;
+    }
+    for (path, conflict) in &outcome.skipped {
+        eprintln!("stockade: left alone: {}: {}", shown_path(path, base), reason(*conflict));
+    }
+    for (path, error) in &outcome.failed {
+        eprintln!("stockade: not undone: {}: {error}", shown_path(path, base));
+    }
+    let again = own.map(|id| format!("; to take that back: stockade undo {id}")).unwrap_or_default();
+    print(&format!("undone: {}{again}\n", things(outcome.undone)))?;
+    let is_complete = outcome.skipped.is_empty() && outcome.failed.is_empty();
+    Ok(if is_complete { 0 } else { INCOMPLETE })
+}
+
+impl UndoArgs {
+    /// What to do about conflicts: a person is asked where there is one.
+    fn on_conflict(&self) -> OnConflict {
+        let is_asked = !self.yes && std::io::stdin().is_terminal();
+        match self.on_conflict {
+            Some(OnConflict::Ask) | None if is_asked => OnConflict::Ask,
+            Some(OnConflict::Ask) | None => OnConflict::Skip,
+            Some(how) => how,
+        }
+    }
+}
+
+/// Paths as they are in the journal: real and absolute, also of what is gone.
+pub(super) fn journaled(path: &Path, current: &Path) -> PathBuf {
+    let path = current.join(path);
+    match (path.parent(), path.file_name()) {
+        // The last name is not followed: it may be a link that the session made.
+        (Some(parent), Some(name)) => setup::real_as_far_as_it_exists(parent).join(name),
+        _ => path,
+    }
+}
+
+/// The session and the paths that were named: what has no form of an id, or is
+/// there as a file, is a path.
+fn chosen(sessions: &Path, what: &[std::ffi::OsString]) -> Result<(String, Vec<PathBuf>), CliError> {
+    let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
+    let known = journals(sessions)?;
+    let mut what = what;
+    let mut id = None;
+    if let Some((first, rest)) = what.split_first()
+        && let Some(text) = first.to_str().filter(|text| crate::audit::is_session_id(text))
+        && current.join(text).symlink_metadata().is_err()
+    {
+        id = Some(super::log::find(text, &known)?.clone());
+        what = rest;
+    }
+    let id = match id {
+        Some(id) => id,
+        None => latest(sessions, &known, &current).ok_or(CliError::NothingChanged)?,
+    };
+    Ok((id, what.iter().map(|path| journaled(Path::new(path), &current)).collect()))
+}
+
+/// The ids of the sessions that changed something, the oldest first.
+fn journals(sessions: &Path) -> Result<Vec<String>, CliError> {
+    let failed = |error| CliError::Record(sessions.to_path_buf(), error);
+    let entries = match std::fs::read_dir(sessions) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        let id = name.to_str().filter(|name| crate::audit::is_session_id(name));
+        ids.extend(id.filter(|id| sessions.join(id).join("journal.jsonl").exists()).map(str::to_string));
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+/// The latest session that worked here, above, or beneath, and was not undone.
+fn latest(sessions: &Path, known: &[String], current: &Path) -> Option<String> {
+    let here = current.canonicalize().ok()?;
+    known
+        .iter()
+        .rev()
+        .find(|id| {
+            read(sessions, id).is_ok_and(|journal| {
+                let Ledger { session, undone_by, .. } = Ledger::of(&journal.lines);
+                undone_by.is_empty() && here.starts_with(&session.workspace)
+            })
+        })
+        .cloned()
+}

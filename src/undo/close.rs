@@ -1,0 +1,58 @@
+//! The end of a session's journal: how it left what it changed, so that later
+//! changes by others can be told from its own.
+
+use std::io;
+use std::path::Path;
+
+use nix::unistd::getpid;
+
+use super::entry::{Entry, Line, State};
+use super::keeper::Keeper;
+use super::ledger::Ledger;
+use super::read::{Journal, read};
+use super::spot::look;
+
+/// What a session came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Closed {
+    /// Things that it changed and left so.
+    pub changed: usize,
+}
+
+impl Keeper {
+    /// Writes how everything was left, and the last line. A session that changed
+    /// nothing has no journal.
+    pub fn close(&self, sessions: &Path, id: &str, status: u8) -> io::Result<Closed> {
+        if !self.has_begun() {
+            return Ok(Closed::default());
+        }
+        let Journal { lines, .. } = read(sessions, id)?;
+        let ledger = Ledger::of(&lines);
+        for change in &ledger.changes {
+            let Some(after) = &change.after else { continue };
+            // What is gone has no state; a directory that cannot be searched hides it.
+            if let Ok(Some(stat)) = look(&after.path) {
+                let path = after.path.as_path().into();
+                self.write_last(Entry::After { path, state: State::of(&stat) })?;
+            }
+        }
+        for object in &ledger.superfluous {
+            self.drop_object(*object)?;
+        }
+        self.write_last(Entry::End { status, saved: self.saved() })?;
+        Ok(Closed { changed: ledger.changed() })
+    }
+
+    /// Says in the journal of an earlier session that this one took it back.
+    pub fn mark_undone(sessions: &Path, earlier: &str, by: &str) -> io::Result<()> {
+        let journal = super::journal::journal_path(sessions, earlier);
+        let mut file = crate::audit::Appended::reopen(&journal)?;
+        let seq = file.lines();
+        let time = jiff::Timestamp::now().as_millisecond();
+        file.append(&Line { seq, time, by: 0, entry: Entry::Undone { session: by.to_string() } })
+    }
+
+    fn write_last(&self, entry: Entry) -> io::Result<()> {
+        self.say(getpid(), entry).map(drop)
+    }
+}

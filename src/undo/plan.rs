@@ -1,0 +1,208 @@
+//! What an undo will do: the session's changes as they stand now, and what a
+//! person has changed since.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use super::entry::{Identity, Kind, State};
+use super::ledger::{After, Before, Change, Ledger};
+use super::spot::look;
+use crate::sys::file::Stat;
+
+/// What is to be undone.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Paths, with everything beneath them; all where there is none.
+    pub paths: Vec<PathBuf>,
+    /// Only what this command alone changed.
+    pub command: Option<u32>,
+}
+
+/// What is done about one change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// What the session made is removed.
+    Remove,
+    /// What it removed comes back.
+    BringBack,
+    /// What it moved goes back, and is as it was.
+    MoveBack,
+    /// What it wrote is replaced by what was there.
+    Rewrite,
+    /// Mode, owner, times and attributes are set back.
+    Metadata,
+}
+
+/// Why something is not simply undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conflict {
+    /// It was changed after the session.
+    Changed,
+    /// It was removed or moved after the session.
+    Missing,
+    /// Something else stands where it belongs.
+    Occupied,
+    /// Another command of the session changed it as well.
+    Shared,
+}
+
+/// One change, and what is done about it.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Where it belongs: where it was before the session, or where the session
+    /// made it.
+    pub path: PathBuf,
+    /// Where it is now.
+    pub now: Option<PathBuf>,
+    /// What is done.
+    pub act: Act,
+    /// What stands in the way.
+    pub conflict: Option<Conflict>,
+    /// How it was before the session; none of what the session made.
+    pub before: Option<Before>,
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// Whether it is a directory of which only the times are set back.
+    pub only_times: bool,
+    /// What the session left.
+    pub after: Option<After>,
+}
+
+/// All that an undo will do.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Changes that are still to be undone, parents before what is beneath.
+    pub items: Vec<Item>,
+}
+
+impl Plan {
+    /// Looks at what became of a session's changes.
+    pub fn new(ledger: &Ledger, selection: &Selection) -> Result<Plan, Errno> {
+        let chosen = |change: &&Change| selection.includes(change);
+        let mut items = Vec::new();
+        for change in ledger.changes.iter().filter(chosen) {
+            items.extend(Item::of(change)?);
+        }
+        // Nothing is in the way that goes away itself.
+        let leaving: HashSet<PathBuf> = items
+            .iter()
+            .filter(|item| matches!(item.act, Act::Remove | Act::MoveBack) && item.conflict.is_none())
+            .filter_map(|item| item.now.clone())
+            .collect();
+        for item in &mut items {
+            if item.conflict == Some(Conflict::Occupied) && leaving.contains(&item.path) {
+                item.conflict = None;
+            }
+            let is_shared = selection.command.is_some_and(|number| item.by_others(ledger, number));
+            if is_shared {
+                item.conflict = Some(Conflict::Shared);
+            }
+        }
+        items.sort_by(|one, other| one.path.cmp(&other.path));
+        Ok(Plan { items })
+    }
+
+    /// Things that are undone, directories of which only the times changed left out.
+    pub fn count(&self) -> usize {
+        self.items.iter().filter(|item| item.is_told()).count()
+    }
+}
+
+impl Selection {
+    fn includes(&self, change: &Change) -> bool {
+        let before = change.before.as_ref().map(|before| before.path.as_path());
+        let after = change.after.as_ref().map(|after| after.path.as_path());
+        let paths = [before, after];
+        let beneath = |root: &PathBuf| paths.into_iter().flatten().any(|path| path.starts_with(root));
+        let above = |root: &PathBuf| before.is_some_and(|path| root.starts_with(path)) && after.is_none();
+        let by_path = self.paths.is_empty() || self.paths.iter().any(|root| beneath(root) || above(root));
+        by_path && self.command.is_none_or(|number| change.by.contains(&number))
+    }
+}
+
+impl Item {
+    /// Whether it is worth telling a person.
+    pub fn is_told(&self) -> bool {
+        !self.only_times
+    }
+
+    fn by_others(&self, ledger: &Ledger, number: u32) -> bool {
+        let same = |change: &&Change| {
+            change.before.as_ref().map(|before| &before.path)
+                == self.before.as_ref().map(|before| &before.path)
+                && change.after.as_ref().map(|after| &after.path)
+                    == self.after.as_ref().map(|after| &after.path)
+        };
+        self.is_told()
+            && ledger.changes.iter().find(same).is_some_and(|change| change.by.iter().any(|by| *by != number))
+    }
+
+    /// What is to be done about a change; none where nothing is left to do.
+    fn of(change: &Change) -> Result<Option<Item>, Errno> {
+        let item = |path: &Path, now: Option<&Path>, act, conflict, kind| Item {
+            path: path.to_path_buf(),
+            now: now.map(Path::to_path_buf),
+            act,
+            conflict,
+            before: change.before.clone(),
+            kind,
+            only_times: change.only_times,
+            after: change.after.clone(),
+        };
+        Ok(match (&change.before, &change.after) {
+            (None, None) => None,
+            (None, Some(after)) => look(&after.path)?.map(|stat| {
+                let conflict = changed(after, after.file, &stat);
+                item(&after.path, Some(&after.path), Act::Remove, conflict, Kind::of(stat.mode))
+            }),
+            (Some(before), None) => match look(&before.path)? {
+                Some(stat) if Some(Identity::of(&stat)) == before.file => None,
+                there => {
+                    let conflict = there.map(|_| Conflict::Occupied);
+                    Some(item(&before.path, None, Act::BringBack, conflict, before.kind))
+                }
+            },
+            (Some(before), Some(after)) => Item::of_kept(before, after)?.map(|(now, act, conflict)| {
+                item(&before.path, now.then_some(&after.path), act, conflict, before.kind)
+            }),
+        })
+    }
+
+    /// About something that was there before and after: whether it still is,
+    /// what to do, and what stands in the way.
+    fn of_kept(before: &Before, after: &After) -> Result<Option<(bool, Act, Option<Conflict>)>, Errno> {
+        let has_moved = before.path != after.path;
+        let act = match (has_moved, before.content) {
+            (true, _) => Act::MoveBack,
+            (false, Some(_)) => Act::Rewrite,
+            (false, None) => Act::Metadata,
+        };
+        let Some(stat) = look(&after.path)? else {
+            let is_back =
+                has_moved && look(&before.path)?.is_some_and(|stat| Some(Identity::of(&stat)) == before.file);
+            return Ok((!is_back).then_some((false, act, Some(Conflict::Missing))));
+        };
+        let mut conflict = changed(after, before.file, &stat);
+        if conflict.is_none() && has_moved && look(&before.path)?.is_some() {
+            conflict = Some(Conflict::Occupied);
+        }
+        Ok(Some((true, act, conflict)))
+    }
+}
+
+/// Whether something is not what the session left.
+fn changed(after: &After, file: Option<Identity>, now: &Stat) -> Option<Conflict> {
+    let is_other = file.is_some_and(|file| file != Identity::of(now));
+    let is_changed = after.state.as_ref().is_some_and(|state| {
+        let now = State::of(now);
+        if Kind::of(now.mode) == Kind::Dir {
+            // Names in it may come and go.
+            (state.file, state.mode) != (now.file, now.mode)
+        } else {
+            *state != now
+        }
+    });
+    (is_other || is_changed).then_some(Conflict::Changed)
+}

@@ -1,0 +1,443 @@
+//! Taking back what a session did.
+//!
+//! Every step is saved and journaled like a step of a jail, in a session of its
+//! own, so that an undo can be undone, also one that was killed half-way.
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, RenameFlags, renameat2};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{Pid, UnlinkatFlags, ftruncate, getpid, unlinkat};
+
+use super::entry::{Gone, Identity, Kind, Meta};
+use super::keeper::{Keeper, Named, Unsaved};
+use super::ledger::Before;
+use super::objects::Objects;
+use super::plan::{Act, Conflict, Item, Plan};
+use super::spot::{Spot, look};
+use super::{UndoError, meta};
+use crate::sys::copy::copy_content;
+use crate::sys::file::{self, Stat, reopen};
+
+/// What to do where a person changed something since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// Leave it as it is.
+    Skip,
+    /// Undo it all the same; what is there now is saved.
+    Overwrite,
+    /// Leave it, and put what was there before the session beside it.
+    Copy,
+}
+
+/// How an undo went.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Things that are as they were before the session.
+    pub undone: usize,
+    /// What was left alone, and why.
+    pub skipped: Vec<(PathBuf, Conflict)>,
+    /// Old versions that were put beside what is there now.
+    pub copies: Vec<PathBuf>,
+    /// What could not be undone, and why.
+    pub failed: Vec<(PathBuf, UndoError)>,
+}
+
+/// An undo at work.
+pub struct Undo<'a> {
+    /// Saves what the undo itself changes.
+    pub keeper: &'a Keeper,
+    /// What the session had saved.
+    pub objects: &'a Objects,
+    /// How names of copies end: the session's id.
+    pub session: &'a str,
+}
+
+type Step<T = ()> = Result<T, UndoError>;
+
+impl Undo<'_> {
+    /// Does what a plan says. `resolve` is asked about conflicts, `progress`
+    /// told how many items are done.
+    pub fn run(
+        &self,
+        plan: Plan,
+        mut resolve: impl FnMut(&Item) -> Resolution,
+        mut progress: impl FnMut(usize),
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut items = Vec::new();
+        for mut item in plan.items {
+            let resolution = item.conflict.map(|conflict| (conflict, resolve(&item)));
+            match resolution {
+                None => items.push(item),
+                Some((_, Resolution::Overwrite)) => {
+                    item.conflict = None;
+                    items.push(item);
+                }
+                Some((_, Resolution::Copy)) if item.has_content() => match self.copy_beside(&item) {
+                    Ok(path) => outcome.copies.push(path),
+                    Err(error) => outcome.failed.push((item.path, error)),
+                },
+                Some((conflict, _)) => outcome.skipped.push((item.path, conflict)),
+            }
+        }
+        let mut work = Work { undo: self, items, done: 0, progress: &mut progress, outcome };
+        work.remove_files();
+        work.put_in_place();
+        work.rewrite();
+        work.remove_dirs();
+        work.set_back();
+        work.outcome
+    }
+
+    fn caller() -> Pid {
+        getpid()
+    }
+
+    fn named<'a>(fd: &'a OwnedFd, stat: &'a Stat, path: &'a Path) -> Named<'a> {
+        Named { caller: Self::caller(), fd: fd.as_fd(), stat, path, is_patient: true }
+    }
+
+    fn keep_names(&self, spot: &Spot) -> Step {
+        let dir = spot.dir().try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
+        let stat = file::stat(spot.dir(), c"")?;
+        Ok(self.keeper.before_names(Self::named(&dir, &stat, spot.dir_path()))?)
+    }
+
+    /// Removes a name that is no directory's; what it stood for is saved.
+    fn remove(&self, spot: &Spot, stat: &Stat) -> Step {
+        self.keep_names(spot)?;
+        let fd = spot.pin()?;
+        self.keeper.remove(Self::named(&fd, stat, spot.path()), spot.dir(), spot.name())??;
+        Ok(())
+    }
+
+    fn remove_dir(&self, spot: &Spot, stat: &Stat) -> Step {
+        self.keep_names(spot)?;
+        let fd = spot.pin()?;
+        let number = self.keeper.before_rmdir(Self::named(&fd, stat, spot.path()))?;
+        unlinkat(spot.dir(), spot.name().as_c_str(), UnlinkatFlags::RemoveDir)
+            .inspect_err(|_| self.keeper.failed(Self::caller(), number))?;
+        Ok(())
+    }
+
+    fn rename(&self, from: &Spot, to: &Spot, stat: &Stat) -> Step {
+        self.keep_names(from)?;
+        self.keep_names(to)?;
+        let fd = from.pin()?;
+        let it = Self::named(&fd, stat, from.path());
+        let number = self.keeper.before_rename(it, to.path(), false, None)?;
+        let flags = RenameFlags::RENAME_NOREPLACE;
+        renameat2(from.dir(), from.name().as_c_str(), to.dir(), to.name().as_c_str(), flags)
+            .inspect_err(|_| self.keeper.failed(Self::caller(), number))?;
+        Ok(())
+    }
+
+    /// Gives an object a name, in place of what stands there if that is given.
+    fn put(&self, object: u64, spot: &Spot, kind: Kind, replaced: Option<Gone>) -> Step {
+        self.keep_names(spot)?;
+        let flags = if replaced.is_some() { RenameFlags::empty() } else { RenameFlags::RENAME_NOREPLACE };
+        let arrival = self.keeper.before_arrival(Self::caller(), spot.path(), kind, replaced)?;
+        match self.objects.give(object, spot, flags) {
+            Ok(()) => {}
+            Err(errno) => {
+                arrival.0.into_iter().chain([arrival.1]).for_each(|number| {
+                    self.keeper.failed(Self::caller(), number);
+                });
+                return Err(errno.into());
+            }
+        }
+        if let Some(stat) = spot.stat()? {
+            self.keeper.made(Self::caller(), arrival.1, &stat);
+        }
+        Ok(())
+    }
+
+    fn make_dir(&self, spot: &Spot) -> Step {
+        self.keep_names(spot)?;
+        let number = self.keeper.before_create(Self::caller(), spot.path(), Kind::Dir)?;
+        mkdirat(spot.dir(), spot.name().as_c_str(), Mode::S_IRWXU)
+            .inspect_err(|_| self.keeper.failed(Self::caller(), number))?;
+        if let Some(stat) = spot.stat()? {
+            self.keeper.made(Self::caller(), number, &stat);
+        }
+        Ok(())
+    }
+
+    /// Puts the old content where the new one is: at once, by another file of
+    /// the same name, unless it has other names or another owner, which would
+    /// not come along.
+    fn rewrite(&self, spot: &Spot, stat: &Stat, object: u64) -> Step {
+        let fd = spot.pin()?;
+        let it = Self::named(&fd, stat, spot.path());
+        if stat.links == 1
+            && stat.owner == nix::unistd::geteuid().as_raw()
+            && self.objects.can_give(object, spot)
+        {
+            let gone = self.keeper.before_replace(it)?;
+            return self.put(object, spot, Kind::File, Some(gone));
+        }
+        self.keeper.before_write(it)?;
+        let old = self.objects.open(object)?;
+        let size = file::stat(old.as_fd(), c"")?.size;
+        let new = reopen(fd.as_fd(), OFlag::O_WRONLY)?;
+        ftruncate(&new, 0)?;
+        Ok(copy_content(old.as_fd(), new.as_fd(), size)?)
+    }
+
+    fn set_meta(&self, spot: &Spot, stat: &Stat, wanted: &Meta) -> Step {
+        let fd = spot.pin()?;
+        let it = Self::named(&fd, stat, spot.path());
+        let is_same = (wanted.mode, wanted.uid, wanted.gid) == (stat.mode, stat.owner, stat.group);
+        if is_same && wanted.xattrs.is_none() && stat.is(libc::S_IFDIR) {
+            self.keeper.before_names(it)?;
+        } else {
+            self.keeper.before_meta(it)?;
+        }
+        match meta::apply(fd.as_fd(), wanted, stat).into_iter().next() {
+            Some((what, errno)) => Err(UndoError::Metadata(what, errno)),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts the old version beside what is there now.
+    fn copy_beside(&self, item: &Item) -> Step<PathBuf> {
+        let Some(before) = &item.before else { return Err(Errno::ENOENT.into()) };
+        let object = before.content.or(before.object).ok_or(Errno::ENOENT)?;
+        let mut name = item.path.file_name().unwrap_or_default().to_os_string();
+        name.push(format!(".before-{}", self.session));
+        let path = item.path.with_file_name(name);
+        let spot = Spot::at(&path)?;
+        self.put(object, &spot, before.kind, None)?;
+        if let (Some(meta), Some(stat)) = (&before.meta, spot.stat()?) {
+            self.set_meta(&spot, &stat, meta)?;
+        }
+        Ok(path)
+    }
+}
+
+impl Item {
+    fn has_content(&self) -> bool {
+        self.before.as_ref().is_some_and(|before| before.content.or(before.object).is_some())
+    }
+}
+
+/// The steps of one undo.
+struct Work<'a> {
+    undo: &'a Undo<'a>,
+    items: Vec<Item>,
+    done: usize,
+    progress: &'a mut dyn FnMut(usize),
+    outcome: Outcome,
+}
+
+impl Work<'_> {
+    fn note(&mut self, index: usize, step: Step) {
+        match step {
+            Ok(()) => {}
+            Err(error) => {
+                let path = self.items[index].path.clone();
+                if !self.outcome.failed.iter().any(|(known, _)| *known == path) {
+                    self.outcome.failed.push((path, error));
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        self.done += 1;
+        (self.progress)(self.done);
+    }
+
+    fn has_failed(&self, index: usize) -> bool {
+        self.outcome.failed.iter().any(|(path, _)| *path == self.items[index].path)
+    }
+
+    /// What the session made goes first; directories last, when they are empty.
+    fn remove_files(&mut self) {
+        for index in 0..self.items.len() {
+            let item = &self.items[index];
+            if item.act != Act::Remove || item.kind == Kind::Dir {
+                continue;
+            }
+            let step = self.remove_one(&item.path.clone());
+            self.note(index, step);
+            self.tell();
+        }
+    }
+
+    fn remove_one(&self, path: &Path) -> Step {
+        let spot = Spot::at(path)?;
+        match spot.stat()? {
+            Some(stat) => self.undo.remove(&spot, &stat),
+            None => Ok(()),
+        }
+    }
+
+    /// What was there before gets its name and content back, parents first.
+    fn put_in_place(&mut self) {
+        for index in 0..self.items.len() {
+            if self.items[index].before.is_none() {
+                continue;
+            }
+            let step = self.place(index);
+            self.note(index, step);
+            self.tell();
+        }
+    }
+
+    fn place(&mut self, index: usize) -> Step {
+        let Some(before) = self.items[index].before.clone() else { return Ok(()) };
+        let (path, now) = (self.items[index].path.clone(), self.items[index].now.clone());
+        match now {
+            Some(now) if now == path => {}
+            Some(now) => {
+                self.make_way(index, &path)?;
+                let (from, to) = (Spot::at(&now)?, Spot::at(&path)?);
+                let stat = from.stat()?.ok_or(Errno::ENOENT)?;
+                self.undo.rename(&from, &to, &stat)?;
+                self.moved(&now, &path);
+            }
+            None => {
+                self.make_way(index, &path)?;
+                return self.bring_back(&before, &Spot::at(&path)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Content comes back when every name has its file again, so that a file of
+    /// several names stays one.
+    fn rewrite(&mut self) {
+        let mut written = HashSet::new();
+        for index in 0..self.items.len() {
+            let item = &self.items[index];
+            let Some(before) = item.before.clone() else { continue };
+            let Some(object) = before.content.filter(|_| !self.has_failed(index)) else { continue };
+            if before.file.is_some_and(|file| !written.insert(file)) || !self.undo.objects.has(object) {
+                continue;
+            }
+            let step = self.rewrite_one(&item.path.clone(), object);
+            self.note(index, step);
+        }
+    }
+
+    fn rewrite_one(&self, path: &Path, object: u64) -> Step {
+        let spot = Spot::at(path)?;
+        let stat = spot.stat()?.ok_or(Errno::ENOENT)?;
+        self.undo.rewrite(&spot, &stat, object)
+    }
+
+    /// Brings back what is gone.
+    fn bring_back(&self, before: &Before, spot: &Spot) -> Step {
+        match (before.object, before.content) {
+            _ if before.kind == Kind::Dir => self.undo.make_dir(spot),
+            // The file itself, for its other names, and later what was in it.
+            (Some(inode), _) => self.undo.put(inode, spot, before.kind, None),
+            (None, Some(content)) => self.undo.put(content, spot, before.kind, None),
+            (None, None) => Err(UndoError::NothingSaved),
+        }
+    }
+
+    /// Makes sure that nothing stands at a path that belongs to another item:
+    /// what does gets another name for now, and is moved on or removed later.
+    fn make_way(&mut self, index: usize, path: &Path) -> Step {
+        let Some(stat) = look(path)? else { return Ok(()) };
+        let (from, aside) = (Spot::at(path)?, self.aside(path, index)?);
+        let is_known = self.items.iter().any(|item| item.now.as_deref() == Some(path));
+        if is_known {
+            self.undo.rename(&from, &aside, &stat)?;
+            self.moved(path, aside.path());
+            Ok(())
+        } else if Kind::of(stat.mode) == Kind::Dir {
+            // It goes only if it is empty.
+            self.undo.remove_dir(&from, &stat)
+        } else {
+            self.undo.remove(&from, &stat)
+        }
+    }
+
+    fn aside(&self, path: &Path, index: usize) -> Step<Spot> {
+        let name = format!(".stockade-undo-{}-{index}", std::process::id());
+        Ok(Spot::at(&path.with_file_name(name))?)
+    }
+
+    /// Keeps in mind where things are.
+    fn moved(&mut self, from: &Path, to: &Path) {
+        for item in &mut self.items {
+            if let Some(now) = &mut item.now
+                && let Ok(rest) = now.strip_prefix(from)
+            {
+                *now = if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) };
+            }
+        }
+    }
+
+    /// Directories that the session made, the deepest first.
+    fn remove_dirs(&mut self) {
+        for index in (0..self.items.len()).rev() {
+            let item = &self.items[index];
+            if item.act != Act::Remove || item.kind != Kind::Dir {
+                continue;
+            }
+            let path = item.now.clone().unwrap_or_else(|| item.path.clone());
+            match self.remove_dir(&path) {
+                Err(UndoError::System(Errno::ENOTEMPTY | Errno::EEXIST)) => {
+                    let path = self.items[index].path.clone();
+                    self.outcome.skipped.push((path, Conflict::Changed));
+                }
+                step => self.note(index, step),
+            }
+            self.tell();
+        }
+    }
+
+    fn remove_dir(&self, path: &Path) -> Step {
+        let spot = Spot::at(path)?;
+        match spot.stat()? {
+            Some(stat) => self.undo.remove_dir(&spot, &stat),
+            None => Ok(()),
+        }
+    }
+
+    /// Metadata last, and of directories the deepest first: what was done
+    /// beneath them changed their times.
+    fn set_back(&mut self) {
+        for index in (0..self.items.len()).rev() {
+            let item = &self.items[index];
+            let wanted = item.before.as_ref().and_then(|before| before.meta.clone());
+            if let Some(wanted) = wanted.filter(|_| !self.has_failed(index)) {
+                let step = self.set_one(&item.path.clone(), &wanted);
+                self.note(index, step);
+            }
+            let is_skipped = self.outcome.skipped.iter().any(|(path, _)| *path == self.items[index].path);
+            if !self.has_failed(index) && !is_skipped && self.items[index].is_told() {
+                self.outcome.undone += 1;
+            }
+        }
+    }
+
+    fn set_one(&self, path: &Path, wanted: &Meta) -> Step {
+        let spot = Spot::at(path)?;
+        let stat = spot.stat()?.ok_or(Errno::ENOENT)?;
+        self.undo.set_meta(&spot, &stat, wanted)
+    }
+}
+
+impl From<Unsaved> for UndoError {
+    fn from(unsaved: Unsaved) -> UndoError {
+        match unsaved {
+            Unsaved::Failed(errno) => UndoError::Unsaved(errno),
+            Unsaved::Lengthy => UndoError::Unsaved(Errno::EAGAIN),
+        }
+    }
+}
+
+impl From<Errno> for UndoError {
+    fn from(errno: Errno) -> UndoError {
+        UndoError::System(errno)
+    }
+}
