@@ -50,7 +50,8 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     let keeper =
         Keeper::new(&sessions, own.clone(), UndoLimits { max_size: u64::MAX, ..UndoLimits::default() });
     keeper.follow(nix::unistd::getpid());
-    let undo = Undo { keeper: &keeper, objects: &Objects::of(&sessions, &id, &journal.lines), session: &id };
+    let objects = Objects::of(&sessions, &id, &journal.lines);
+    let undo = Undo::new(&keeper, &objects, &id);
     let mut resolver = Resolver { how: args.on_conflict(), base: &base, failed: None };
     let mut bar = Bar::new(plan.items.len());
     let outcome = undo.run(plan, |item| resolver.resolve(item), |done| bar.show(done));

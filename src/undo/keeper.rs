@@ -205,7 +205,8 @@ impl Keeper {
     /// The content is about to change, or may from now on.
     pub fn before_write(&self, it: Named<'_>) -> Saved {
         if Kind::of(it.stat.mode) != Kind::File {
-            return Ok(());
+            // A FIFO has times that change with what goes through it.
+            return self.before_meta(it);
         }
         let file = Identity::of(it.stat);
         let mut known = self.known();

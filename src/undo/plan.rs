@@ -66,6 +66,8 @@ pub struct Item {
     pub kind: Kind,
     /// Whether it is a directory of which only the times are set back.
     pub only_times: bool,
+    /// The commands that changed it.
+    pub by: Vec<u32>,
     /// What the session left.
     pub after: Option<After>,
 }
@@ -95,8 +97,8 @@ impl Plan {
             if item.conflict == Some(Conflict::Occupied) && leaving.contains(&item.path) {
                 item.conflict = None;
             }
-            let is_shared = selection.command.is_some_and(|number| item.by_others(ledger, number));
-            if is_shared {
+            let by_others = |number| item.by.iter().any(|by| *by != number);
+            if item.is_told() && selection.command.is_some_and(by_others) {
                 item.conflict = Some(Conflict::Shared);
             }
         }
@@ -128,17 +130,6 @@ impl Item {
         !self.only_times
     }
 
-    fn by_others(&self, ledger: &Ledger, number: u32) -> bool {
-        let same = |change: &&Change| {
-            change.before.as_ref().map(|before| &before.path)
-                == self.before.as_ref().map(|before| &before.path)
-                && change.after.as_ref().map(|after| &after.path)
-                    == self.after.as_ref().map(|after| &after.path)
-        };
-        self.is_told()
-            && ledger.changes.iter().find(same).is_some_and(|change| change.by.iter().any(|by| *by != number))
-    }
-
     /// What is to be done about a change; none where nothing is left to do.
     fn of(change: &Change) -> Result<Option<Item>, Errno> {
         let item = |path: &Path, now: Option<&Path>, act, conflict, kind| Item {
@@ -149,6 +140,7 @@ impl Item {
             before: change.before.clone(),
             kind,
             only_times: change.only_times,
+            by: change.by.clone(),
             after: change.after.clone(),
         };
         Ok(match (&change.before, &change.after) {

@@ -3,7 +3,8 @@
 //! Every step is saved and journaled like a step of a jail, in a session of its
 //! own, so that an undo can be undone, also one that was killed half-way.
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use nix::fcntl::{OFlag, RenameFlags, renameat2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Pid, UnlinkatFlags, ftruncate, getpid, unlinkat};
 
-use super::entry::{Gone, Identity, Kind, Meta};
+use super::entry::{Gone, Kind, Meta};
 use super::keeper::{Keeper, Named, Unsaved};
 use super::ledger::Before;
 use super::objects::Objects;
@@ -54,11 +55,21 @@ pub struct Undo<'a> {
     pub objects: &'a Objects,
     /// How names of copies end: the session's id.
     pub session: &'a str,
+    /// Directories in which the undo changed names, as they were before.
+    touched: RefCell<BTreeMap<PathBuf, Stat>>,
 }
+
+/// What the owner of a directory needs to change names in it.
+const OWNER_CHANGES: u32 = 0o700;
 
 type Step<T = ()> = Result<T, UndoError>;
 
-impl Undo<'_> {
+impl<'a> Undo<'a> {
+    /// An undo of a session, which saves through the keeper of another one.
+    pub fn new(keeper: &'a Keeper, objects: &'a Objects, session: &'a str) -> Undo<'a> {
+        Undo { keeper, objects, session, touched: RefCell::default() }
+    }
+
     /// Does what a plan says. `resolve` is asked about conflicts, `progress`
     /// told how many items are done.
     pub fn run(
@@ -90,6 +101,7 @@ impl Undo<'_> {
         work.rewrite();
         work.remove_dirs();
         work.set_back();
+        work.set_dirs_back();
         work.outcome
     }
 
@@ -97,14 +109,21 @@ impl Undo<'_> {
         getpid()
     }
 
-    fn named<'a>(fd: &'a OwnedFd, stat: &'a Stat, path: &'a Path) -> Named<'a> {
+    fn named<'f>(fd: &'f OwnedFd, stat: &'f Stat, path: &'f Path) -> Named<'f> {
         Named { caller: Self::caller(), fd: fd.as_fd(), stat, path, is_patient: true }
     }
 
     fn keep_names(&self, spot: &Spot) -> Step {
         let dir = spot.dir().try_clone_to_owned().map_err(|_| Errno::EMFILE)?;
         let stat = file::stat(spot.dir(), c"")?;
-        Ok(self.keeper.before_names(Self::named(&dir, &stat, spot.dir_path()))?)
+        let it = Self::named(&dir, &stat, spot.dir_path());
+        self.touched.borrow_mut().entry(spot.dir_path().to_path_buf()).or_insert(stat);
+        let is_closed = stat.mode & OWNER_CHANGES != OWNER_CHANGES;
+        if is_closed && stat.owner == nix::unistd::geteuid().as_raw() {
+            self.keeper.before_meta(it)?;
+            return Ok(file::chmod(dir.as_fd(), stat.mode & 0o7777 | OWNER_CHANGES)?);
+        }
+        Ok(self.keeper.before_names(it)?)
     }
 
     /// Removes a name that is no directory's; what it stood for is saved.
@@ -416,6 +435,21 @@ impl Work<'_> {
             let is_skipped = self.outcome.skipped.iter().any(|(path, _)| *path == self.items[index].path);
             if !self.has_failed(index) && !is_skipped && self.items[index].is_told() {
                 self.outcome.undone += 1;
+            }
+        }
+    }
+
+    /// Directories of which nothing else is known are again as the undo found
+    /// them, the deepest first.
+    fn set_dirs_back(&mut self) {
+        let touched = self.undo.touched.take();
+        let has_meta = |item: &&Item| item.before.as_ref().is_some_and(|before| before.meta.is_some());
+        let known: HashSet<PathBuf> =
+            self.items.iter().filter(has_meta).map(|item| item.path.clone()).collect();
+        for (path, was) in touched.into_iter().rev().filter(|(path, _)| !known.contains(path)) {
+            let is_there = look(&path).is_ok_and(|now| now.is_some_and(|now| now.is_same_file(&was)));
+            if is_there && let Err(error) = self.set_one(&path, &Meta::of(&was)) {
+                self.outcome.failed.push((path, error));
             }
         }
     }

@@ -1,11 +1,14 @@
 //! What a session did is taken back, to the byte.
 
+mod incidents;
+mod killed;
 mod random;
 
 pub use random::ATTACKS as RANDOM;
 
-use crate::support::Jail;
 use crate::support::fixture::write;
+use crate::support::tree::assert_same;
+use crate::support::{Jail, Tree};
 
 /// A jail in whose workspace everything may be changed, and is kept.
 pub fn keeping() -> Jail {
@@ -18,4 +21,11 @@ pub fn keeping() -> Jail {
     );
     jail.profile(&profile);
     jail
+}
+
+/// Asserts that two snapshots are equal, and says of what.
+#[track_caller]
+pub fn look_the_same(one: &Tree, other: &Tree, what: &str) {
+    let same = std::panic::catch_unwind(|| assert_same(one, other));
+    assert!(same.is_ok(), "{what}");
 }

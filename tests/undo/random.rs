@@ -11,10 +11,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::keeping;
+use super::{keeping, look_the_same};
 use crate::fidelity::{Manner, Performer, sequence, small_world};
 use crate::support::attack::Attack;
-use crate::support::tree::assert_same;
 use crate::support::{Jail, Tree, os};
 
 pub const ATTACKS: &[Attack] = &[("undo-random-calls", perform)];
@@ -46,7 +45,7 @@ fn world(base: &Path, seed: u64) -> PathBuf {
 }
 
 /// Makes the worlds outside the jail, with times long past.
-fn make(base: &Path, seeds: std::ops::Range<u64>) {
+pub fn make(base: &Path, seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let world = world(base, seed);
         small_world::make(&world, Path::new("/proc/self/cwd"));
@@ -62,15 +61,17 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-/// The session that ended last.
-fn latest(jail: &Jail) -> String {
+/// The session that began last; none where none left anything.
+pub fn latest(jail: &Jail) -> Option<String> {
     let sessions = jail.home.join(".local/state/stockade/sessions");
-    let names = fs::read_dir(sessions).expect("list the sessions").flatten().map(|entry| entry.file_name());
-    names.max().and_then(|name| name.into_string().ok()).expect("a session")
+    let names = fs::read_dir(sessions).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    names.max().and_then(|name| name.into_string().ok())
 }
 
-fn undo(jail: &Jail) {
-    let out = jail.stockade(&["undo", "--yes", &latest(jail)]);
+/// Undoes the session that began last.
+#[track_caller]
+pub fn undo(jail: &Jail) {
+    let out = jail.stockade(&["undo", "--yes", &latest(jail).expect("a session")]);
     assert_eq!(out.code(), 0, "{}\n{}", out.out(), out.err());
 }
 
@@ -91,10 +92,7 @@ fn random_calls_are_undone_and_the_undo_as_well() {
         assert_eq!(out.code(), 0, "{}", out.err());
         let told = out.out();
         let after = Tree::lasting(&base);
-        let check = |one: &Tree, other: &Tree| {
-            let same = std::panic::catch_unwind(|| assert_same(one, other));
-            assert!(same.is_ok(), "seed {seed}\n{told}");
-        };
+        let check = |one: &Tree, other: &Tree| look_the_same(one, other, &format!("seed {seed}\n{told}"));
         undo(&jail);
         check(&before, &Tree::lasting(&base));
         undo(&jail);
