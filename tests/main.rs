@@ -13,5 +13,6 @@ mod lifecycle;
 mod readme;
 mod scratch;
 mod sockets;
+mod suites;
 mod support;
 mod tools;
