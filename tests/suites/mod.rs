@@ -1,6 +1,8 @@
 //! Real programs and their own test suites do the same work in a tracked
 //! workspace and outside any jail, and the results are the same.
 
+mod archives;
+mod builds;
 mod cpython;
 mod editors;
 
@@ -19,6 +21,12 @@ fn works(program: &str, args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+/// What a program of the machine prints, run with the tests' own environment.
+fn ask(program: &str, args: &[&str]) -> Option<String> {
+    let out = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
+    out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
 
 /// A command outside the jail, but with no more privileges than inside.
