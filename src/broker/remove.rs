@@ -2,12 +2,13 @@
 
 use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::decode::Named;
 use super::judge::Judge;
-use super::rename::is_one_zone;
+use super::rename::{entries, is_one_zone};
 use super::reply::{Reply, Served};
 use super::{Call, Shared};
 use crate::path::{Last, Place};
@@ -34,7 +35,7 @@ pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> 
     if place.ends_in_slash() && !is_dir {
         return Err(if stat.is(libc::S_IFDIR) { Errno::EISDIR } else { Errno::ENOTDIR });
     }
-    check(judge, call, &place, &stat)?;
+    check(judge, call, &place, &stat, is_dir)?;
     let flags = if is_dir { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
     unlinkat(place.dir(), place.written().as_c_str(), flags)?;
     judge.own.unname(&stat);
@@ -50,7 +51,7 @@ pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> 
 /// An editor may give a file another name, write the new content to a file of
 /// the old name, and then remove the first. That comes to the same as replacing
 /// the file by a rename, which is `modify`, so it is decided as that.
-fn check(judge: &Judge, call: &Call, place: &Place, stat: &Stat) -> Result<(), Errno> {
+fn check(judge: &Judge, call: &Call, place: &Place, stat: &Stat, is_dir: bool) -> Result<(), Errno> {
     let path = place.path();
     if judge.allows(&path, Verb::Remove, Some(stat)) {
         return Ok(());
@@ -62,7 +63,25 @@ fn check(judge: &Judge, call: &Call, place: &Place, stat: &Stat) -> Result<(), E
             return Ok(());
         }
     }
+    if let Some(errno) = fails_anyway(judge, place, stat, is_dir) {
+        return Err(errno);
+    }
     judge.check(call, &path, Verb::Remove, Some(stat))
+}
+
+/// What the kernel would say where it would take nothing away: programs try to
+/// remove directories to learn whether they are empty, and need no refusal.
+fn fails_anyway(judge: &Judge, place: &Place, stat: &Stat, is_dir: bool) -> Option<Errno> {
+    match (stat.is(libc::S_IFDIR), is_dir) {
+        (true, false) => Some(Errno::EISDIR),
+        (false, true) => Some(Errno::ENOTDIR),
+        (false, false) => None,
+        (true, true) => {
+            let is_listed = judge.allows(&place.path(), Verb::Read, None);
+            let is_full = is_listed && entries(place, Path::new("")).is_ok_and(|names| !names.is_empty());
+            is_full.then_some(Errno::ENOTEMPTY)
+        }
+    }
 }
 
 /// The name that a file had before it was put aside in the same directory,

@@ -273,7 +273,7 @@ fn join(path: &Path, rest: &Path) -> PathBuf {
 
 /// The entries of a directory beneath a place, with their types. A directory
 /// that cannot be listed cannot be decided about.
-fn entries(place: &Place, dir: &Path) -> Result<Vec<(Box<CStr>, Type)>, Errno> {
+pub(super) fn entries(place: &Place, dir: &Path) -> Result<Vec<(Box<CStr>, Type)>, Errno> {
     let path = join(Path::new(OsStr::from_bytes(place.name().to_bytes())), dir);
     let how = OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
