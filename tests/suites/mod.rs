@@ -5,6 +5,7 @@ mod archives;
 mod builds;
 mod cpython;
 mod editors;
+mod sqlite;
 
 use std::fs;
 use std::process::{Command, Stdio};
