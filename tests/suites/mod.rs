@@ -5,6 +5,7 @@ mod archives;
 mod builds;
 mod cpython;
 mod editors;
+mod git;
 mod sqlite;
 
 use std::fs;
