@@ -13,6 +13,7 @@ mod lifecycle;
 mod readme;
 mod scratch;
 mod sockets;
+mod suites;
 mod support;
 mod tools;
 mod undo;

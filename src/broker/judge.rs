@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use nix::unistd::Pid;
 
 use super::Call;
+use super::aside::Aside;
 use super::grants::Grants;
 use super::own::Own;
 use crate::audit::{Event, Log, Verdict};
@@ -25,6 +26,8 @@ pub(super) struct Judge {
     pub(super) grants: Grants,
     /// What the session made.
     pub(super) own: Own,
+    /// What was there before and has another name for now.
+    pub(super) aside: Aside,
     log: Arc<Log>,
     /// Read while a decision is made and acted upon, written while a directory
     /// gets another name: the paths behind pinned directories stay what they are.
@@ -39,6 +42,7 @@ impl Judge {
             policy: Arc::clone(&plan.policy),
             grants: Grants::new(plan),
             own: Own::default(),
+            aside: Aside::default(),
             log,
             tree: RwLock::default(),
             governs_truncation: abi >= TRUNCATE,

@@ -5,6 +5,7 @@
 //! grants and governs in full is continued; everything else is performed here
 //! or refused.
 
+mod aside;
 mod bind;
 mod caller;
 mod connect;

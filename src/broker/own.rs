@@ -91,16 +91,9 @@ mod tests {
             inode,
             mode: libc::S_IFREG | 0o644,
             links: 1,
-            owner: 0,
-            group: 0,
-            size: 0,
-            allocated: 0,
             mount: 1,
             born,
-            atime: (0, 0),
-            mtime: (0, 0),
-            ctime: (0, 0),
-            special: (0, 0),
+            ..Stat::default()
         }
     }
 

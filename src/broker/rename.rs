@@ -36,6 +36,8 @@ struct Move {
     source: Stat,
     target: Option<Stat>,
     flags: RenameFlags,
+    /// The directory, where it is the same at both ends.
+    dir: Option<Stat>,
 }
 
 impl Move {
@@ -53,7 +55,8 @@ impl Move {
         if from_native && to_native {
             return Ok(None);
         }
-        if file::stat(from.dir(), c"")?.mount != file::stat(to.dir(), c"")?.mount {
+        let (from_dir, to_dir) = (file::stat(from.dir(), c"")?, file::stat(to.dir(), c"")?);
+        if from_dir.mount != to_dir.mount {
             return Err(Errno::EXDEV);
         }
         let noreplace = flags.contains(RenameFlags::RENAME_NOREPLACE);
@@ -74,7 +77,8 @@ impl Move {
         if flags.contains(RenameFlags::RENAME_EXCHANGE) && target.is_none() {
             return Err(Errno::ENOENT);
         }
-        let found = Move { from, to, source, target, flags };
+        let dir = from_dir.is_same_file(&to_dir).then_some(from_dir);
+        let found = Move { from, to, source, target, flags, dir };
         found.forbid_impossible()?;
         // What the kernel lets be renamed and filled by itself may be another
         // thing by the time it moves. Programs copy instead.
@@ -150,6 +154,14 @@ impl Move {
     }
 
     fn update(&self, judge: &Judge, from: &Path, to: &Path) {
+        match self.dir.filter(|_| !self.is_exchange() && !self.source.is(libc::S_IFDIR)) {
+            Some(dir) if !judge.own.has(&self.source) => {
+                judge.aside.renamed(&dir, self.from.name(), self.to.name(), &self.source);
+            }
+            _ => {
+                [&self.from, &self.to].iter().for_each(|place| judge.aside.forget(place.dir(), place.name()))
+            }
+        }
         if self.is_exchange() {
             judge.grants.exchanged(from, to);
             return;
@@ -254,7 +266,7 @@ impl Trip<'_> {
 
 /// Whether the same rules hold at both ends, so that what moves between them
 /// does not leave its zone.
-fn is_one_zone(here: &Walk<'_>, there: &Walk<'_>) -> bool {
+pub(super) fn is_one_zone(here: &Walk<'_>, there: &Walk<'_>) -> bool {
     here.access() == there.access() && here.decide(Verb::Remove).rule == there.decide(Verb::Remove).rule
 }
 
@@ -264,7 +276,7 @@ fn join(path: &Path, rest: &Path) -> PathBuf {
 
 /// The entries of a directory beneath a place, with their types. A directory
 /// that cannot be listed cannot be decided about.
-fn entries(place: &Place, dir: &Path) -> Result<Vec<(Box<CStr>, Type)>, Errno> {
+pub(super) fn entries(place: &Place, dir: &Path) -> Result<Vec<(Box<CStr>, Type)>, Errno> {
     let path = join(Path::new(OsStr::from_bytes(place.name().to_bytes())), dir);
     let how = OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)

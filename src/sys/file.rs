@@ -42,7 +42,7 @@ pub fn open_path(
 }
 
 /// What a file is, as far as the broker must know (`statx(2)`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stat {
     /// The device it is on.
     pub device: (u32, u32),

@@ -3,6 +3,7 @@
 use crate::support::attack::Attack;
 
 mod abi;
+mod aside;
 mod connections;
 mod descriptors;
 mod ipc;

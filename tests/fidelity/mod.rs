@@ -7,6 +7,7 @@ pub mod odd;
 mod paths;
 mod perform;
 mod random;
+mod refused;
 pub mod small_world;
 mod values;
 
