@@ -3,10 +3,13 @@
 use crate::support::attack::Attack;
 
 mod abi;
+mod born_git;
+mod callers;
 mod connections;
 mod descriptors;
 mod ipc;
 mod links;
+mod listeners;
 mod loopback;
 mod metadata;
 mod nested;
@@ -25,12 +28,15 @@ mod terminal;
 /// All attacks of all files.
 pub const ATTACKS: &[&[Attack]] = &[
     abi::ATTACKS,
+    born_git::ATTACKS,
+    callers::ATTACKS,
     connections::ATTACKS,
     descriptors::ATTACKS,
     crate::fidelity::ODD,
     crate::fidelity::RANDOM,
     ipc::ATTACKS,
     links::ATTACKS,
+    listeners::ATTACKS,
     loopback::ATTACKS,
     metadata::ATTACKS,
     own_races::ATTACKS,
