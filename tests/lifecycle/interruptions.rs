@@ -44,7 +44,7 @@ func main() {
 	var failed, preempted int64
 	var files, busy sync.WaitGroup
 	stop := make(chan bool)
-	for i := 0; i < 4; i++ {
+	for i := 0; i < 2; i++ {
 		busy.Add(1)
 		go func() {
 			defer busy.Done()
@@ -77,8 +77,6 @@ func main() {
 				check("close", syscall.Close(fd))
 				check("chmod", syscall.Chmod(name, 0600))
 				check("rename", syscall.Rename(name, name+"x"))
-				check("mkdir", syscall.Mkdir(name, 0755))
-				check("rmdir", syscall.Rmdir(name))
 				check("unlink", syscall.Unlink(name+"x"))
 			}
 		}(i)
