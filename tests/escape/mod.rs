@@ -7,11 +7,14 @@ mod born_git;
 mod callers;
 mod connections;
 mod descriptors;
+mod fifos;
+mod held;
 mod ipc;
 mod links;
 mod listeners;
 mod loopback;
 mod metadata;
+mod moved_parent;
 mod nested;
 mod own_races;
 mod planted;
@@ -22,6 +25,7 @@ mod secrets;
 mod sockets;
 mod stress;
 mod swap;
+mod swapped_fds;
 mod syscalls;
 mod terminal;
 
@@ -32,6 +36,8 @@ pub const ATTACKS: &[&[Attack]] = &[
     callers::ATTACKS,
     connections::ATTACKS,
     descriptors::ATTACKS,
+    fifos::ATTACKS,
+    held::ATTACKS,
     crate::fidelity::ODD,
     crate::fidelity::RANDOM,
     ipc::ATTACKS,
@@ -39,6 +45,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     listeners::ATTACKS,
     loopback::ATTACKS,
     metadata::ATTACKS,
+    moved_parent::ATTACKS,
     own_races::ATTACKS,
     privileges::ATTACKS,
     processes::ATTACKS,
@@ -48,6 +55,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     sockets::ATTACKS,
     stress::ATTACKS,
     swap::ATTACKS,
+    swapped_fds::ATTACKS,
     syscalls::ATTACKS,
     terminal::ATTACKS,
 ];
