@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// A jail for coding agents that the Linux kernel enforces.
 ///
@@ -28,8 +29,19 @@ pub enum Command {
     Why(WhyArgs),
     /// Show what was refused in a run, or check that its record is whole.
     Log(LogArgs),
+    /// List what sessions changed, and whether it can be undone.
+    Sessions(SessionsArgs),
     /// Take back what a session changed, all of it or a part.
     Undo(UndoArgs),
+    /// Write one old version of a file to another place.
+    Restore(RestoreArgs),
+    /// Remove what old sessions keep.
+    Prune(PruneArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// List, show or check profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
@@ -153,6 +165,52 @@ pub struct DoctorArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `sessions`.
+#[derive(Debug, Args)]
+pub struct SessionsArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print only the ids of those that changed something, for completions.
+    #[arg(long, hide = true)]
+    pub ids: bool,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// A session's id, or as much of its beginning as no other has.
+    pub session: String,
+
+    /// The file, by its path before the session.
+    pub path: PathBuf,
+
+    /// Where to write it; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+
+    /// Replace what is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `prune`.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Remove what is older than this many days [default: 30].
+    #[arg(long, value_name = "DAYS")]
+    pub keep_days: Option<u32>,
+
+    /// Then remove the oldest until all together keep no more than this many MiB [default: 20480].
+    #[arg(long, value_name = "MIB")]
+    pub max_size: Option<u64>,
+
+    /// Only show what would be removed.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `undo`.

@@ -81,6 +81,9 @@ pub enum CliError {
     /// A session cannot be undone.
     #[error("session {0} cannot be undone")]
     Undo(String, #[source] UndoError),
+    /// An old version cannot be written.
+    #[error("{} cannot be written", .0.display())]
+    Restore(PathBuf, #[source] io::Error),
     /// No session has changed anything here that could be undone.
     #[error("no session that could be undone has changed anything in this workspace")]
     NothingChanged,
@@ -116,6 +119,9 @@ impl CliError {
             CliError::UnknownSession(_) => Some(
                 "a session that refused nothing leaves no record; `stockade log --verify` lists the others",
             ),
+            CliError::Restore(_, error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Some("--force replaces what is there")
+            }
             CliError::NobodyToAsk => Some("--yes does it without asking, --dry-run only shows it"),
             CliError::NothingChanged => Some("name a session: `stockade sessions` lists them"),
             CliError::Undo(_, UndoError::Running) => Some("end it first, or wait until it ends"),

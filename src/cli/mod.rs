@@ -1,13 +1,17 @@
 //! The command line: one file per subcommand.
 
 pub mod args;
+mod completions;
 mod doctor;
 pub mod error;
 mod log;
 mod plan;
 mod profile;
 mod profiles;
+mod prune;
+mod restore;
 mod run;
+mod sessions;
 mod setup;
 mod undo;
 mod why;
@@ -38,6 +42,10 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::main(&args).map(|()| 0),
         Command::Why(args) => why::main(&args).map(|()| 0),
         Command::Log(args) => log::main(&args),
+        Command::Sessions(args) => sessions::main(&args).map(|()| 0),
+        Command::Restore(args) => restore::main(&args).map(|()| 0),
+        Command::Prune(args) => prune::main(&args).map(|()| 0),
+        Command::Completions { shell } => completions::main(shell).map(|()| 0),
         Command::Undo(args) => undo::main(&args),
         Command::Profile(command) => profile::main(&command).map(|()| 0),
         Command::Doctor(args) => doctor::main(&args),

@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::args::RunArgs;
 use super::error::CliError;
+use super::sessions::size;
 use super::setup;
 use crate::audit::{Log, Session, Summary};
 use crate::broker::Records;
@@ -13,7 +15,7 @@ use crate::launch::{self, LaunchError, Request};
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Network, UnixSockets};
 use crate::sys::socket::can_take_descriptors;
-use crate::undo::Keeper;
+use crate::undo::{Keeper, prune};
 
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
@@ -30,7 +32,12 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     sum_up(&summary);
     let sessions = setup::sessions_dir(&plan.policy.places.home);
     match records.keeper.close(&sessions, &summary.session, status) {
-        Ok(closed) => tell_changes(&summary.session, closed.changed),
+        Ok(closed) => {
+            tell_changes(&summary.session, closed.changed);
+            if records.keeper.has_begun() {
+                make_room(&sessions, &plan);
+            }
+        }
         Err(error) => eprintln!("stockade: the journal of what was changed cannot be closed: {error}"),
     }
     Ok(ended?.status)
@@ -74,6 +81,25 @@ fn warn(plan: &Plan) {
 pub(super) fn session_id(started: jiff::Timestamp) -> String {
     let milliseconds = started.subsec_millisecond();
     format!("{}-{milliseconds:03x}{:04x}", started.strftime("%Y%m%d-%H%M%S"), setup::random() & 0xffff)
+}
+
+/// Removes what old sessions keep, as the profile says, and says so.
+fn make_room(sessions: &Path, plan: &Plan) {
+    let limits = plan.policy.settings.undo;
+    match prune(sessions, limits, false) {
+        Ok(pruned) if pruned.left > limits.max_size => eprintln!(
+            "stockade: what sessions keep takes {}, more than `undo: {{max_size: …}}` allows; nothing of the \
+             newest is removed by itself",
+            size(pruned.left)
+        ),
+        Ok(pruned) if !pruned.sessions.is_empty() => eprintln!(
+            "stockade: removed what {} old sessions kept for undo ({})",
+            pruned.sessions.len(),
+            size(pruned.bytes)
+        ),
+        Ok(_) => {}
+        Err(error) => eprintln!("stockade: what old sessions keep cannot be removed: {error}"),
+    }
 }
 
 /// One line about what was changed; silence where nothing was.

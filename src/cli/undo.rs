@@ -270,20 +270,8 @@ fn chosen(sessions: &Path, what: &[std::ffi::OsString]) -> Result<(String, Vec<P
 }
 
 /// The ids of the sessions that changed something, the oldest first.
-fn journals(sessions: &Path) -> Result<Vec<String>, CliError> {
-    let failed = |error| CliError::Record(sessions.to_path_buf(), error);
-    let entries = match std::fs::read_dir(sessions) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(failed)?,
-    };
-    let mut ids = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(failed)?.file_name();
-        let id = name.to_str().filter(|name| crate::audit::is_session_id(name));
-        ids.extend(id.filter(|id| sessions.join(id).join("journal.jsonl").exists()).map(str::to_string));
-    }
-    ids.sort();
-    Ok(ids)
+pub(super) fn journals(sessions: &Path) -> Result<Vec<String>, CliError> {
+    crate::undo::journaled(sessions).map_err(|error| CliError::Record(sessions.to_path_buf(), error))
 }
 
 /// The latest session that worked here, above, or beneath, and was not undone.

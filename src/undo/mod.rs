@@ -22,6 +22,7 @@ mod objects;
 mod plan;
 mod read;
 mod restore;
+mod sessions;
 mod spot;
 mod store;
 
@@ -33,3 +34,4 @@ pub use objects::Objects;
 pub use plan::{Act, Conflict, Item, Plan, Selection};
 pub use read::{Journal, read};
 pub use restore::{Outcome, Resolution, Undo};
+pub use sessions::{Overview, Pruned, Standing, journaled, overview, prune};

@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -235,6 +237,20 @@ impl<'a> Undo<'a> {
             self.set_meta(&spot, &stat, meta)?;
         }
         Ok(path)
+    }
+}
+
+impl Before {
+    /// Gives a copy the mode and times that the file had.
+    pub fn give_metadata(&self, copy: &File) -> io::Result<()> {
+        let Some(wanted) = &self.meta else { return Ok(()) };
+        let now = file::stat(copy.as_fd(), c"")?;
+        // Whose the copy is, is the business of who makes it.
+        let wanted = Meta { uid: now.owner, gid: now.group, ..wanted.clone() };
+        match meta::apply(copy.as_fd(), &wanted, &now).into_iter().next() {
+            Some((_, errno)) => Err(errno.into()),
+            None => Ok(()),
+        }
     }
 }
 

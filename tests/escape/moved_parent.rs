@@ -41,12 +41,15 @@ const CALLS: &[Call] = &[
     ("rmdir", |dir| unlink(dir, "../../d", libc::AT_REMOVEDIR)),
 ];
 
-/// Arguments: two directories, each with a directory `in` where the attacker may move things.
+/// Arguments: an empty directory and a victim's, each with a directory `in` where the attacker may move things.
 fn race(args: &[OsString]) {
     let (own, victim) = (Path::new(&args[0]), Path::new(&args[1]));
     let (here, there) = (own.join("in/moving"), victim.join("in/moving"));
     fs::create_dir(&here).expect("make a directory");
     fs::write(here.join("own"), "own").expect("make a file");
+    // made here, so that the session may remove it
+    fs::write(own.join("x"), "own").expect("make a file");
+    fs::create_dir(own.join("d")).expect("make a directory");
     let dir = os::open(&here, libc::O_PATH | libc::O_DIRECTORY);
     let (from, to) = (c(&here), c(&there));
     let put = |away: bool| {
@@ -100,9 +103,9 @@ fn what_lies_above_a_directory_that_moves_is_safe() {
     for profile in ["standard", "ci"] {
         let mut jail = Jail::new(profile);
         let (own, victim) = (jail.work.join("pkg/own"), jail.work.join(".github/workflows/v"));
-        arena(&own);
+        fs::create_dir_all(own.join("in")).expect("make a directory");
         arena(&victim);
-        jail.allow("scratch", &own).allow("scratch", victim.join("in"));
+        jail.allow("scratch", own.join("in")).allow("scratch", victim.join("in"));
         let before = Tree::exact(&victim).without(&["in"]);
         let out = jail.attack("moved-parent", &[&own, &victim]);
         let lines = out.lines();
@@ -121,7 +124,7 @@ fn what_lies_above_a_directory_that_moves_is_safe() {
 fn outside_the_jail_it_is_changed() {
     let jail = Jail::new("ci");
     let (own, victim) = (jail.work.join("pkg/own"), jail.outside.join("v"));
-    arena(&own);
+    fs::create_dir_all(own.join("in")).expect("make a directory");
     arena(&victim);
     let out = jail.control("moved-parent", &[&own, &victim]);
     assert!(out.result("empty").starts_with("won "), "{}", out.out());

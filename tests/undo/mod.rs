@@ -1,8 +1,10 @@
 //! What a session did is taken back, to the byte.
 
+mod conflicts;
 mod incidents;
 mod killed;
 mod random;
+mod store;
 
 pub use random::ATTACKS as RANDOM;
 

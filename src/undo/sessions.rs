@@ -1,0 +1,211 @@
+//! What sessions left behind, and what of it may go.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::entry::{Entry, Line};
+use super::journal::journal_path;
+use super::ledger::Ledger;
+use super::read::read;
+use super::store::objects_path;
+use crate::audit::is_session_id;
+use crate::policy::UndoLimits;
+use crate::sys::file::is_unlocked;
+
+/// What became of a session's changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It still runs.
+    Running,
+    /// They can be undone.
+    Undoable,
+    /// The same, but the session was killed, so that later changes by others
+    /// cannot be told from its own.
+    Killed,
+    /// This session took them back.
+    Undone(String),
+}
+
+/// A session that changed something.
+#[derive(Debug, Clone)]
+pub struct Overview {
+    /// What it changed.
+    pub ledger: Ledger,
+    /// What became of that.
+    pub standing: Standing,
+    /// Bytes that its store takes.
+    pub kept: u64,
+}
+
+/// The ids of the sessions that have a journal, the oldest first.
+pub fn journaled(sessions: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(sessions) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut ids = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let id = name.to_str().filter(|name| is_session_id(name));
+        ids.extend(id.filter(|id| journal_path(sessions, id).symlink_metadata().is_ok()).map(str::to_string));
+    }
+    ids.sort();
+    Ok(ids)
+}
+
+/// Looks at a session.
+pub fn overview(sessions: &Path, id: &str) -> io::Result<Overview> {
+    let journal = read(sessions, id)?;
+    let ledger = Ledger::of(&journal.lines);
+    let standing = match ledger.undone_by.last() {
+        _ if journal.is_running => Standing::Running,
+        Some(by) => Standing::Undone(by.clone()),
+        None if journal.is_closed => Standing::Undoable,
+        None => Standing::Killed,
+    };
+    Ok(Overview { ledger, standing, kept: stored(sessions, id)? })
+}
+
+/// Bytes that the objects of a session take.
+fn stored(sessions: &Path, id: &str) -> io::Result<u64> {
+    let entries = match fs::read_dir(objects_path(sessions, id)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    entries.map(|entry| Ok(entry?.metadata()?.blocks().saturating_mul(512))).sum()
+}
+
+/// The same by what the session said at its end, where it came to it.
+fn said_or_stored(sessions: &Path, id: &str) -> io::Result<u64> {
+    const TAIL: u64 = 4096;
+    let mut file = File::open(journal_path(sessions, id))?;
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+    let mut tail = String::new();
+    if file.read_to_string(&mut tail).is_ok()
+        && let Some(last) = tail.lines().last()
+        && let Ok(Line { entry: Entry::End { saved, .. }, .. }) = serde_json::from_str(last)
+    {
+        return Ok(saved);
+    }
+    stored(sessions, id)
+}
+
+/// What pruning removed, or would.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Sessions that can no longer be undone, the oldest first.
+    pub sessions: Vec<String>,
+    /// Bytes that they kept.
+    pub bytes: u64,
+    /// Bytes that the others keep.
+    pub left: u64,
+}
+
+/// Removes what sessions keep that are older than the limits say, and then the
+/// oldest until the rest is as small as the limits say. The newest that keeps
+/// anything, and what runs, stays.
+pub fn prune(sessions: &Path, limits: UndoLimits, dry_run: bool) -> io::Result<Pruned> {
+    let oldest = Duration::from_secs(u64::from(limits.keep_days) * 24 * 60 * 60);
+    let now = SystemTime::now();
+    let mut found = Vec::new();
+    for id in journaled(sessions)? {
+        let journal = File::open(journal_path(sessions, &id))?;
+        let age = now.duration_since(journal.metadata()?.modified()?).unwrap_or_default();
+        let is_running = !is_unlocked(&journal)?;
+        found.push((said_or_stored(sessions, &id)?, age > oldest, is_running, id));
+    }
+    let newest = found.iter().rposition(|(bytes, ..)| *bytes > 0);
+    let mut pruned = Pruned { left: found.iter().map(|(bytes, ..)| bytes).sum(), ..Pruned::default() };
+    for (index, (bytes, is_old, is_running, id)) in found.into_iter().enumerate() {
+        let is_too_much = bytes > 0 && pruned.left > limits.max_size;
+        if is_running || Some(index) == newest || !(is_old || is_too_much) {
+            continue;
+        }
+        if !dry_run {
+            forget(sessions, &id)?;
+        }
+        pruned.left -= bytes;
+        pruned.bytes += bytes;
+        pruned.sessions.push(id);
+    }
+    Ok(pruned)
+}
+
+/// Removes a session's journal and objects. The journal goes first, so that
+/// nothing is half there; the record of refusals stays.
+fn forget(sessions: &Path, id: &str) -> io::Result<()> {
+    fs::remove_file(journal_path(sessions, id))?;
+    match fs::remove_dir_all(objects_path(sessions, id)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let dir: PathBuf = sessions.join(id);
+    match fs::remove_dir(&dir) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Session;
+    use crate::undo::entry::Kind;
+    use crate::undo::keeper::Keeper;
+
+    fn session(dir: &Path, id: &str, bytes: usize) -> io::Result<()> {
+        let session = Session {
+            id: id.to_string(),
+            started: jiff::Timestamp::now(),
+            command: vec!["true".into()],
+            workspace: "/w".into(),
+        };
+        let keeper = Keeper::new(dir, session, UndoLimits::default());
+        keeper
+            .before_create(nix::unistd::getpid(), Path::new("/w/x"), Kind::File)
+            .map_err(|_| io::Error::other("not written"))?;
+        if bytes > 0 {
+            fs::create_dir_all(objects_path(dir, id))?;
+            fs::write(objects_path(dir, id).join("0"), vec![7; bytes])?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_oldest_go_until_the_rest_is_small_enough() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        for id in ["1", "2", "3", "4"] {
+            session(dir.path(), id, 100 << 10)?;
+        }
+        session(dir.path(), "5", 0)?;
+        let limits = UndoLimits { max_size: 250 << 10, ..UndoLimits::default() };
+        let would = prune(dir.path(), limits, true)?;
+        assert_eq!(would.sessions, ["1", "2"]);
+        assert_eq!(journaled(dir.path())?.len(), 5);
+        assert_eq!(prune(dir.path(), limits, false)?, would);
+        assert_eq!(journaled(dir.path())?, ["3", "4", "5"]);
+        assert!(!dir.path().join("1").exists());
+        let none = UndoLimits { max_size: 0, ..limits };
+        assert_eq!(prune(dir.path(), none, false)?.sessions, ["3"], "the newest that keeps something stays");
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_too_old_goes_but_what_runs() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        for id in ["1", "2", "3"] {
+            session(dir.path(), id, 4096)?;
+        }
+        let running = File::open(journal_path(dir.path(), "2"))?;
+        crate::sys::file::lock(&running)?;
+        let limits = UndoLimits { keep_days: 0, ..UndoLimits::default() };
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(prune(dir.path(), limits, false)?.sessions, ["1"]);
+        assert_eq!(journaled(dir.path())?, ["2", "3"]);
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! What a person changed during or after the session is never overwritten unasked.
+
+use std::fs;
+
+use super::random::{latest, undo};
+use super::{keeping, look_the_same};
+use crate::support::fixture::write;
+use crate::support::{Jail, Tree};
+
+/// Files that the session changes, and a person afterwards.
+fn changed_by_both() -> Jail {
+    let jail = keeping();
+    for name in ["edited", "removed", "emptied", "left", "moved"] {
+        write(&jail.work.join(name), &format!("{name} before\n"));
+    }
+    let script = "echo agent > edited; rm removed; : > emptied; echo agent > left; mv moved away; \
+                  echo agent > made; mkdir dir; echo agent > dir/in";
+    jail.sh(script).expect(0);
+    write(&jail.work.join("edited"), "person\n");
+    write(&jail.work.join("removed"), "person\n");
+    fs::remove_file(jail.work.join("emptied")).expect("remove");
+    write(&jail.work.join("made"), "person\n");
+    write(&jail.work.join("dir/mine"), "person\n");
+    write(&jail.work.join("away"), "person\n");
+    jail
+}
+
+fn text(jail: &Jail, name: &str) -> Option<String> {
+    fs::read_to_string(jail.work.join(name)).ok()
+}
+
+#[test]
+fn nothing_of_a_person_is_overwritten_unasked() {
+    let jail = changed_by_both();
+    let out = jail.stockade(&["undo", "--yes", &latest(&jail).expect("a session")]);
+    assert_eq!(out.code(), 1, "{}", out.err());
+    for (name, content) in
+        [("edited", "person\n"), ("removed", "person\n"), ("made", "person\n"), ("away", "person\n")]
+    {
+        assert_eq!(text(&jail, name).as_deref(), Some(content), "{name}");
+        assert!(out.err().contains(&format!("left alone: {name}")) || name == "away", "{}", out.err());
+    }
+    assert_eq!(text(&jail, "emptied"), None);
+    assert_eq!(
+        text(&jail, "left").as_deref(),
+        Some("left before\n"),
+        "what only the session changed is undone"
+    );
+    assert_eq!(text(&jail, "dir/mine").as_deref(), Some("person\n"));
+    assert_eq!(text(&jail, "dir/in"), None);
+}
+
+#[test]
+fn asked_for_it_is_overwritten_and_can_be_had_back() {
+    let jail = changed_by_both();
+    let persons = Tree::lasting(&jail.work);
+    let out =
+        jail.stockade(&["undo", "--yes", "--on-conflict", "theirs", &latest(&jail).expect("a session")]);
+    assert_eq!(out.code(), 1, "the directory with the person's file stays: {}", out.err());
+    for name in ["edited", "removed", "left"] {
+        assert_eq!(text(&jail, name).as_deref(), Some(format!("{name} before\n").as_str()), "{}", out.err());
+    }
+    assert_eq!(text(&jail, "made"), None);
+    undo(&jail);
+    look_the_same(&persons, &Tree::lasting(&jail.work), "the undo is undone");
+}
+
+#[test]
+fn the_old_version_is_put_beside() {
+    let jail = changed_by_both();
+    let session = latest(&jail).expect("a session");
+    jail.stockade(&["undo", "--yes", "--on-conflict", "copy", &session]);
+    for name in ["edited", "removed"] {
+        assert_eq!(text(&jail, name).as_deref(), Some("person\n"));
+        let copy = format!("{name}.before-{session}");
+        assert_eq!(text(&jail, &copy).as_deref(), Some(format!("{name} before\n").as_str()), "{copy}");
+    }
+}
+
+#[test]
+fn a_part_is_undone_by_path_or_by_command() {
+    let jail = keeping();
+    for name in ["a", "b", "c"] {
+        write(&jail.work.join(name), "before\n");
+    }
+    jail.sh("sed -i s/before/one/ a; sed -i s/before/two/ b c; sed -i s/two/three/ c").expect(0);
+    let session = latest(&jail).expect("a session");
+    jail.stockade(&["undo", "--yes", &session, "a"]).expect(0);
+    assert_eq!(
+        ["a", "b", "c"].map(|name| text(&jail, name).unwrap_or_default()),
+        ["before\n", "two\n", "three\n"]
+    );
+    // The second command changed `c` together with the third.
+    let out = jail.stockade(&["undo", "--yes", &session, "--command", "2"]);
+    assert_eq!(out.code(), 1, "{}", out.err());
+    assert!(out.err().contains("left alone: c: other commands"), "{}", out.err());
+    assert_eq!(
+        ["a", "b", "c"].map(|name| text(&jail, name).unwrap_or_default()),
+        ["before\n", "before\n", "three\n"]
+    );
+    jail.stockade(&["undo", "--yes", &session]).expect(0);
+    assert_eq!(text(&jail, "c").as_deref(), Some("before\n"));
+}
+
+#[test]
+fn without_a_terminal_and_without_yes_nothing_happens() {
+    let jail = changed_by_both();
+    let before = Tree::exact(&jail.work);
+    let session = latest(&jail).expect("a session");
+    let out = jail.stockade(&["undo", &session]);
+    assert_eq!(out.code(), 125);
+    assert!(out.err().contains("no terminal to ask on"), "{}", out.err());
+    jail.stockade(&["undo", "--dry-run", &session]).expect(0);
+    look_the_same(&before, &Tree::exact(&jail.work), "nothing was done");
+}
