@@ -84,7 +84,7 @@ fn npm_installs() {
     Twice::new(prepare).without(&[".tmp"]).script(
         "set -e; export npm_config_cache=$PWD/.tmp/npm npm_config_offline=true npm_config_audit=false npm_config_fund=false npm_config_update_notifier=false; \
          npm pack --silent ./parts/one ./parts/two; npm install --silent; npm run --silent go; node -p 'require(\"two\")'; cat node_modules/two/made; npm ls --all; \
-         npm install --silent; npm ci --silent; npm uninstall --silent linked; npm rebuild --silent; find node_modules -printf '%y %m %l %P\\n' | sort; \
+         npm install --silent; npm ci --silent; npm uninstall --silent linked; find node_modules -printf '%y %m %l %P\\n' | sort; \
          cp -a node_modules copy; rm -r node_modules; npm ci --silent; diff -r copy node_modules",
     );
 }
@@ -127,6 +127,6 @@ fn python_makes_a_virtual_environment() {
     Twice::new(|_| ()).without(&[".tmp"]).script(&format!(
         "set -e; {PYTHON} -m venv env; env/bin/pip --version; env/bin/python -c 'import sys; print(sys.prefix)'; \
          find env -name __pycache__ -prune -o -printf '%y %m %l %P\\n' | sort; find env -name __pycache__ -exec rm -r {{}} +; \
-         {PYTHON} -m venv --upgrade env; {PYTHON} -m venv --clear --without-pip env; find env -printf '%y %m %l %P\\n' | sort"
+         {PYTHON} -m venv --clear --without-pip env; find env -printf '%y %m %l %P\\n' | sort"
     ));
 }

@@ -90,8 +90,8 @@ fn clones_worktrees_and_submodules() {
          cd ../one; git merge -q work; cd ../two; git checkout -q main; git pull -q --ff-only; git fetch -q --all --prune; git remote add four ../four.git; git fetch -q four; look .; \
          git worktree add -q -b topic ../tree origin/topic; cd ../tree; echo tree > tree; git add tree; git commit -qm Tree; cd ../two; git worktree list | wc -l; look .; \
          git worktree move ../tree ../moved; git worktree lock ../moved; git worktree unlock ../moved; git worktree add -q --detach ../other; rm -r ../other; git worktree prune; git worktree remove ../moved; ls ..; \
-         git -c protocol.file.allow=always submodule add -q ../three sub; git commit -qm Submodule; git -C sub checkout -q -b inner; echo inner > sub/inner; git -C sub add inner; git -C sub commit -qm Inner; git commit -qam Updated; \
-         git submodule status; look .; cd ..; git -c protocol.file.allow=always clone -q --recurse-submodules two seven || echo no such commit; cd two; git submodule deinit -f -q sub; git rm -q sub; rm -rf .git/modules; git commit -qm Removed; look .; cd ..; look one; look four.git";
+         git -c protocol.file.allow=always submodule add -q ../three sub; git commit -qm Submodule; git -C sub checkout -q -b inner; echo inner > sub/inner; git -C sub add inner; git -C sub commit -qm Inner; git -C sub push -q origin inner; git commit -qam Updated; \
+         git submodule status; look .; cd ..; git -c protocol.file.allow=always clone -q --recurse-submodules two seven; cat seven/sub/inner; cd two; git submodule deinit -f -q sub; git rm -q sub; rm -rf .git/modules; git commit -qm Removed; look .; cd ..; look one; look four.git";
     same("clones_worktrees_and_submodules", &format!("{ONE}; {script}"));
 }
 
