@@ -8,6 +8,7 @@ mod plan;
 mod profile;
 mod profiles;
 mod run;
+mod session;
 mod setup;
 mod undo;
 mod why;
