@@ -81,6 +81,9 @@ pub enum CliError {
     /// A session cannot be undone.
     #[error("session {0} cannot be undone")]
     Undo(String, #[source] UndoError),
+    /// What a session changed cannot be shown.
+    #[error("what session {0} changed cannot be shown")]
+    Diff(String, #[source] UndoError),
     /// No session has changed anything here that could be undone.
     #[error("no session that could be undone has changed anything in this workspace")]
     NothingChanged,

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 pub mod args;
+mod diff;
 mod doctor;
 pub mod error;
 mod log;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::main(&args).map(|()| 0),
         Command::Why(args) => why::main(&args).map(|()| 0),
         Command::Log(args) => log::main(&args),
+        Command::Diff(args) => diff::main(&args),
         Command::Undo(args) => undo::main(&args),
         Command::Profile(command) => profile::main(&command).map(|()| 0),
         Command::Doctor(args) => doctor::main(&args),

@@ -12,6 +12,7 @@
 
 mod close;
 mod commands;
+pub mod diff;
 pub mod entry;
 mod error;
 mod journal;

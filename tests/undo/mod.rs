@@ -1,5 +1,6 @@
 //! What a session did is taken back, to the byte.
 
+mod diff;
 mod incidents;
 mod killed;
 mod random;
