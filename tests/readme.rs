@@ -46,8 +46,9 @@ fn stand_ins(world: &World) -> std::path::PathBuf {
 }
 
 fn run(command: &str, world: &World, bin: &Path) -> process::Output {
-    let program = stockade();
-    let program = program.display();
+    let executable = stockade();
+    let dir = executable.parent().expect("it lies in a directory").display().to_string();
+    let program = executable.display();
     let line = command.replace("cargo run --quiet --", &program.to_string());
     let line = match line.strip_prefix("stockade ") {
         Some(rest) => format!("{program} {rest}"),
@@ -55,7 +56,7 @@ fn run(command: &str, world: &World, bin: &Path) -> process::Output {
     };
     let mut shell = Command::new("sh");
     shell.args(["-c", &line]).current_dir(&world.work).env_clear().env("HOME", &world.home);
-    shell.env("PATH", format!("{}:{PATH}", bin.display()));
+    shell.env("PATH", format!("{}:{dir}:{PATH}", bin.display()));
     process::run(&mut shell, LIMIT)
 }
 

@@ -107,6 +107,10 @@ pub(super) fn link(shared: &Shared, call: &Call, from: &Subject, to: &Named) -> 
         // As Landlock says it, so that programs copy instead.
         return Err(Errno::EXDEV);
     }
+    if let Some(source) = source {
+        // What is written through the new name belongs to the old one as well.
+        shared.keep_meta(call, &pinned, source)?;
+    }
     shared.creating(call, &place, Kind::of(stat.mode), || {
         file::link(pinned.as_fd(), place.dir(), place.written().as_c_str())
     })?;

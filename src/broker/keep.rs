@@ -183,6 +183,10 @@ impl Shared {
             return self.arriving(call, to, source, replaced, act);
         }
         self.keep_names(call, from)?;
+        if exchange {
+            // So that the journal knows what it is that goes the other way.
+            self.keep_meta(call, &to.pin()?, &new)?;
+        }
         let pinned = from.pin()?;
         let it = self.named(call, pinned.as_fd(), source, &old);
         let number = self.keeper.before_rename(it, &new, exchange, replaced);

@@ -31,6 +31,8 @@ pub enum Command {
     Log(LogArgs),
     /// List what sessions changed, and whether it can be undone.
     Sessions(SessionsArgs),
+    /// Show what a session changed, also while it runs.
+    Diff(DiffArgs),
     /// Take back what a session changed, all of it or a part.
     Undo(UndoArgs),
     /// Write one old version of a file to another place.
@@ -165,6 +167,42 @@ pub struct DoctorArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A session's id, or as much of its beginning as no other has [default: the latest that changed
+    /// something in this workspace]; then paths, to show only what was changed there.
+    #[arg(value_name = "SESSION|PATH")]
+    pub what: Vec<OsString>,
+
+    /// Only show how much changed in each file.
+    #[arg(long, conflicts_with = "json")]
+    pub stat: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Show only what this command of the session changed, as --json numbers them.
+    #[arg(long, value_name = "N")]
+    pub command: Option<u32>,
+
+    /// Whether to use colours; by itself only on a terminal, and unless NO_COLOR is set.
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub color: Colour,
+}
+
+/// Whether to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal.
+    Auto,
+    /// Also elsewhere.
+    Always,
+    /// Not at all.
+    Never,
 }
 
 /// Arguments of `sessions`.

@@ -84,6 +84,9 @@ pub enum CliError {
     /// An old version cannot be written.
     #[error("{} cannot be written", .0.display())]
     Restore(PathBuf, #[source] io::Error),
+    /// What a session changed cannot be shown.
+    #[error("what session {0} changed cannot be shown")]
+    Diff(String, #[source] UndoError),
     /// No session has changed anything here that could be undone.
     #[error("no session that could be undone has changed anything in this workspace")]
     NothingChanged,

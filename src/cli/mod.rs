@@ -2,6 +2,7 @@
 
 pub mod args;
 mod completions;
+mod diff;
 mod doctor;
 pub mod error;
 mod log;
@@ -11,6 +12,7 @@ mod profiles;
 mod prune;
 mod restore;
 mod run;
+mod session;
 mod sessions;
 mod setup;
 mod undo;
@@ -46,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => restore::main(&args).map(|()| 0),
         Command::Prune(args) => prune::main(&args).map(|()| 0),
         Command::Completions { shell } => completions::main(shell).map(|()| 0),
+        Command::Diff(args) => diff::main(&args),
         Command::Undo(args) => undo::main(&args),
         Command::Profile(command) => profile::main(&command).map(|()| 0),
         Command::Doctor(args) => doctor::main(&args),

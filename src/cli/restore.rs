@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::args::RestoreArgs;
 use super::error::CliError;
-use super::{setup, undo};
+use super::{session, setup};
 use crate::sys::copy::copy_content;
 use crate::undo::entry::Kind;
 use crate::undo::{Before, Ledger, Objects, UndoError, read};
@@ -17,10 +17,10 @@ use crate::undo::{Before, Ledger, Objects, UndoError, read};
 pub(super) fn main(args: &RestoreArgs) -> Result<(), CliError> {
     let sessions = setup::sessions_dir(&setup::home()?);
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
-    let id = super::log::find(&args.session, &undo::journals(&sessions)?)?.clone();
+    let id = super::log::find(&args.session, &session::journals(&sessions)?)?.clone();
     let failed = |error| CliError::Undo(id.clone(), error);
     let journal = read(&sessions, &id).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;
-    let path = undo::journaled(&args.path, &current);
+    let path = session::journaled(&args.path, &current);
     let ledger = Ledger::of(&journal.lines);
     let before = ledger.changes.into_iter().filter_map(|change| change.before);
     let before = before

@@ -4,20 +4,20 @@
 //! it holds the tree still, and passes pinned descriptors.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::CStr;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::errno::Errno;
-use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
+use nix::unistd::Pid;
 
 use super::commands::Commands;
 use super::entry::{Entry, Gone, Identity, Kind, Meta, State};
+use super::gone::remove;
 use super::journal::Journal;
 use super::meta;
-use super::store::{Store, may_still_change, objects_path};
+use super::store::{Store, objects_path};
 use crate::audit::Session;
 use crate::policy::UndoLimits as Limits;
 use crate::sys::file::Stat;
@@ -25,8 +25,8 @@ use crate::sys::file::Stat;
 /// Saves what a session would lose.
 #[derive(Debug)]
 pub struct Keeper {
-    journal: Journal,
-    store: Store,
+    pub(super) journal: Journal,
+    pub(super) store: Store,
     commands: Commands,
     main: OnceLock<Pid>,
     known: Mutex<Known>,
@@ -35,17 +35,17 @@ pub struct Keeper {
 
 /// What needs no second saving.
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct Known {
     /// Files of which the content is saved, or being saved.
-    content: HashMap<Identity, Progress>,
+    pub(super) content: HashMap<Identity, Progress>,
     /// Copies that were made ahead, of files in that state.
     ahead: HashMap<Identity, (State, u64, Option<OwnedFd>)>,
-    meta: HashSet<Identity>,
-    dirs: HashSet<Identity>,
+    pub(super) meta: HashSet<Identity>,
+    pub(super) dirs: HashSet<Identity>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
+pub(super) enum Progress {
     Saving,
     Saved,
 }
@@ -120,7 +120,7 @@ impl Keeper {
         self.store.saved()
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -134,7 +134,7 @@ impl Keeper {
         self.journal.write(by, entry)
     }
 
-    fn write(&self, caller: Pid, entry: Entry) -> Saved<u64> {
+    pub(super) fn write(&self, caller: Pid, entry: Entry) -> Saved<u64> {
         self.say(caller, entry).map_err(|error| {
             tracing::error!(%error, "the journal cannot be written");
             Unsaved::Failed(reason(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
@@ -267,117 +267,6 @@ impl Keeper {
         Ok(())
     }
 
-    /// Takes a name away that is no directory's, and keeps what it stood for.
-    /// Fails as `unlinkat` would, or because it cannot be kept.
-    pub fn remove(&self, it: Named<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Saved<Result<(), Errno>> {
-        let keeps = self.keep_gone(it)?;
-        let object = self.store.number();
-        let mut gone = gone(it.stat, keeps.then_some(object));
-        if !keeps {
-            let number = self.write(it.caller, remove(it.path, gone))?;
-            let removed = unlinkat(dir, name, UnlinkatFlags::NoRemoveDir);
-            return Ok(self.ended(it, number, removed));
-        }
-        self.store.admit(it.stat).map_err(failed)?;
-        let number = self.write(it.caller, remove(it.path, gone.clone()))?;
-        match self.store.take(dir, name, object) {
-            Err(Errno::EXDEV) => {}
-            taken => {
-                let was = self.store.stat(object).map(|stat| Identity::of(&stat));
-                if taken.is_ok() && was != Ok(Identity::of(it.stat)) {
-                    // Something that was made there meanwhile, which is the session's own.
-                    self.failed(it.caller, number);
-                    return self.store.drop_object(object).map(Ok).map_err(failed);
-                }
-                return Ok(self.ended(it, number, taken));
-            }
-        }
-        // On another file system: copied, then removed.
-        self.failed(it.caller, number);
-        self.copy_gone(it, &mut gone)?;
-        let number = self.write(it.caller, remove(it.path, gone))?;
-        Ok(self.ended(it, number, unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)))
-    }
-
-    /// Says how an act went whose line has this number.
-    fn ended(&self, it: Named<'_>, number: u64, result: Result<(), Errno>) -> Result<(), Errno> {
-        if result.is_err() {
-            self.failed(it.caller, number);
-        } else if it.stat.links <= 1 {
-            self.forget(&Identity::of(it.stat));
-        }
-        result
-    }
-
-    fn forget(&self, file: &Identity) {
-        let mut known = self.known();
-        known.content.remove(file);
-        known.meta.remove(file);
-        known.dirs.remove(file);
-    }
-
-    /// A directory, which is empty or will stay, is about to be removed.
-    pub fn before_rmdir(&self, it: Named<'_>) -> Saved<u64> {
-        let mut gone = gone(it.stat, None);
-        gone.meta = meta::whole(it.fd, it.stat).map_err(failed)?;
-        self.write(it.caller, remove(it.path, gone))
-    }
-
-    /// A directory was removed.
-    pub fn removed_dir(&self, stat: &Stat) {
-        self.forget(&Identity::of(stat));
-    }
-
-    /// What stands at a name is about to be replaced: it is kept, and stays
-    /// where it is for now.
-    pub fn before_replace(&self, it: Named<'_>) -> Saved<Gone> {
-        if Kind::of(it.stat.mode) == Kind::Dir {
-            return Ok(Gone { meta: meta::whole(it.fd, it.stat).map_err(failed)?, ..gone(it.stat, None) });
-        }
-        if !self.keep_gone(it)? {
-            return Ok(gone(it.stat, None));
-        }
-        let mut gone = gone(it.stat, Some(self.store.number()));
-        self.store.admit(it.stat).map_err(failed)?;
-        match gone.object.map_or(Err(Errno::EINVAL), |object| self.store.link(it.fd, object)) {
-            Ok(()) => {}
-            // Another file system, one without links, or a file of somebody else.
-            Err(Errno::EXDEV | Errno::EPERM | Errno::EMLINK | Errno::EACCES) => {
-                self.copy_gone(it, &mut gone)?;
-            }
-            Err(errno) => return Err(failed(errno)),
-        }
-        Ok(gone)
-    }
-
-    /// What something gone was, the session's own: it need not come back.
-    pub fn gone_own(stat: &Stat) -> Gone {
-        Gone { own: true, ..gone(stat, None) }
-    }
-
-    /// Saves the content where it could still change behind the broker's back.
-    /// Gives whether the file itself must be kept as well.
-    fn keep_gone(&self, it: Named<'_>) -> Saved<bool> {
-        let has_content = || self.known().content.get(&Identity::of(it.stat)) == Some(&Progress::Saved);
-        if !has_content() && may_still_change(it.fd, it.stat) {
-            self.before_write(it)?;
-        }
-        // With its content saved and no other name there is nothing left to keep.
-        Ok(it.stat.links > 1 || !has_content())
-    }
-
-    fn copy_gone(&self, it: Named<'_>, gone: &mut Gone) -> Saved {
-        if !it.is_patient && !Store::is_quick(it.stat) {
-            return Err(Unsaved::Lengthy);
-        }
-        let object = self.store.number();
-        let copy = self.store.copy(it.fd, it.stat, object).map_err(failed)?;
-        copy.into_iter().for_each(|copy| self.journal.sync_along(copy));
-        gone.object = Some(object);
-        gone.copied = true;
-        Ok(())
-    }
-
     /// A name is about to become another.
     pub fn before_rename(
         &self,
@@ -392,22 +281,7 @@ impl Keeper {
     }
 }
 
-fn remove(path: &Path, gone: Gone) -> Entry {
-    Entry::Remove { path: path.into(), gone }
-}
-
-fn gone(stat: &Stat, object: Option<u64>) -> Gone {
-    Gone {
-        file: Identity::of(stat),
-        kind: Kind::of(stat.mode),
-        meta: Meta::of(stat),
-        object,
-        copied: false,
-        own: false,
-    }
-}
-
-fn failed(errno: Errno) -> Unsaved {
+pub(super) fn failed(errno: Errno) -> Unsaved {
     tracing::warn!(%errno, "what would be lost cannot be saved");
     Unsaved::Failed(reason(errno))
 }

@@ -12,8 +12,11 @@
 
 mod close;
 mod commands;
+pub mod diff;
 pub mod entry;
 mod error;
+mod fold;
+mod gone;
 mod journal;
 mod keeper;
 mod ledger;
@@ -24,6 +27,7 @@ mod read;
 mod restore;
 mod sessions;
 mod spot;
+mod steps;
 mod store;
 
 pub use close::Closed;

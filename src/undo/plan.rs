@@ -82,7 +82,11 @@ pub struct Plan {
 impl Plan {
     /// Looks at what became of a session's changes.
     pub fn new(ledger: &Ledger, selection: &Selection) -> Result<Plan, Errno> {
-        let chosen = |change: &&Change| selection.includes(change);
+        let chosen = |change: &&Change| {
+            let before = change.before.as_ref().map(|before| before.path.as_path());
+            let after = change.after.as_ref().map(|after| after.path.as_path());
+            selection.includes(before, after, &change.by)
+        };
         let mut items = Vec::new();
         for change in ledger.changes.iter().filter(chosen) {
             items.extend(Item::of(change)?);
@@ -113,14 +117,14 @@ impl Plan {
 }
 
 impl Selection {
-    fn includes(&self, change: &Change) -> bool {
-        let before = change.before.as_ref().map(|before| before.path.as_path());
-        let after = change.after.as_ref().map(|after| after.path.as_path());
+    /// Whether it names what was at one path and is at another, and was changed
+    /// by those commands.
+    pub(super) fn includes(&self, before: Option<&Path>, after: Option<&Path>, by: &[u32]) -> bool {
         let paths = [before, after];
         let beneath = |root: &PathBuf| paths.into_iter().flatten().any(|path| path.starts_with(root));
         let above = |root: &PathBuf| before.is_some_and(|path| root.starts_with(path)) && after.is_none();
         let by_path = self.paths.is_empty() || self.paths.iter().any(|root| beneath(root) || above(root));
-        by_path && self.command.is_none_or(|number| change.by.contains(&number))
+        by_path && self.command.is_none_or(|number| by.contains(&number))
     }
 }
 

@@ -4,7 +4,7 @@
 //! own, so that an undo can be undone, also one that was killed half-way.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,8 +19,9 @@ use super::entry::{Gone, Kind, Meta};
 use super::keeper::{Keeper, Named, Unsaved};
 use super::ledger::Before;
 use super::objects::Objects;
-use super::plan::{Act, Conflict, Item, Plan};
-use super::spot::{Spot, look};
+use super::plan::{Conflict, Item, Plan};
+use super::spot::Spot;
+use super::steps::Work;
 use super::{UndoError, meta};
 use crate::sys::copy::copy_content;
 use crate::sys::file::{self, Stat, reopen};
@@ -58,13 +59,13 @@ pub struct Undo<'a> {
     /// How names of copies end: the session's id.
     pub session: &'a str,
     /// Directories in which the undo changed names, as they were before.
-    touched: RefCell<BTreeMap<PathBuf, Stat>>,
+    pub(super) touched: RefCell<BTreeMap<PathBuf, Stat>>,
 }
 
 /// What the owner of a directory needs to change names in it.
 const OWNER_CHANGES: u32 = 0o700;
 
-type Step<T = ()> = Result<T, UndoError>;
+pub(super) type Step<T = ()> = Result<T, UndoError>;
 
 impl<'a> Undo<'a> {
     /// An undo of a session, which saves through the keeper of another one.
@@ -97,14 +98,7 @@ impl<'a> Undo<'a> {
                 Some((conflict, _)) => outcome.skipped.push((item.path, conflict)),
             }
         }
-        let mut work = Work { undo: self, items, done: 0, progress: &mut progress, outcome };
-        work.remove_files();
-        work.put_in_place();
-        work.rewrite();
-        work.remove_dirs();
-        work.set_back();
-        work.set_dirs_back();
-        work.outcome
+        Work { undo: self, items, done: 0, progress: &mut progress, outcome }.run()
     }
 
     fn caller() -> Pid {
@@ -129,14 +123,14 @@ impl<'a> Undo<'a> {
     }
 
     /// Removes a name that is no directory's; what it stood for is saved.
-    fn remove(&self, spot: &Spot, stat: &Stat) -> Step {
+    pub(super) fn remove(&self, spot: &Spot, stat: &Stat) -> Step {
         self.keep_names(spot)?;
         let fd = spot.pin()?;
         self.keeper.remove(Self::named(&fd, stat, spot.path()), spot.dir(), spot.name())??;
         Ok(())
     }
 
-    fn remove_dir(&self, spot: &Spot, stat: &Stat) -> Step {
+    pub(super) fn remove_dir(&self, spot: &Spot, stat: &Stat) -> Step {
         self.keep_names(spot)?;
         let fd = spot.pin()?;
         let number = self.keeper.before_rmdir(Self::named(&fd, stat, spot.path()))?;
@@ -145,7 +139,7 @@ impl<'a> Undo<'a> {
         Ok(())
     }
 
-    fn rename(&self, from: &Spot, to: &Spot, stat: &Stat) -> Step {
+    pub(super) fn rename(&self, from: &Spot, to: &Spot, stat: &Stat) -> Step {
         self.keep_names(from)?;
         self.keep_names(to)?;
         let fd = from.pin()?;
@@ -158,7 +152,7 @@ impl<'a> Undo<'a> {
     }
 
     /// Gives an object a name, in place of what stands there if that is given.
-    fn put(&self, object: u64, spot: &Spot, kind: Kind, replaced: Option<Gone>) -> Step {
+    pub(super) fn put(&self, object: u64, spot: &Spot, kind: Kind, replaced: Option<Gone>) -> Step {
         self.keep_names(spot)?;
         let flags = if replaced.is_some() { RenameFlags::empty() } else { RenameFlags::RENAME_NOREPLACE };
         let arrival = self.keeper.before_arrival(Self::caller(), spot.path(), kind, replaced)?;
@@ -177,7 +171,7 @@ impl<'a> Undo<'a> {
         Ok(())
     }
 
-    fn make_dir(&self, spot: &Spot) -> Step {
+    pub(super) fn make_dir(&self, spot: &Spot) -> Step {
         self.keep_names(spot)?;
         let number = self.keeper.before_create(Self::caller(), spot.path(), Kind::Dir)?;
         mkdirat(spot.dir(), spot.name().as_c_str(), Mode::S_IRWXU)
@@ -191,7 +185,7 @@ impl<'a> Undo<'a> {
     /// Puts the old content where the new one is: at once, by another file of
     /// the same name, unless it has other names or another owner, which would
     /// not come along.
-    fn rewrite(&self, spot: &Spot, stat: &Stat, object: u64) -> Step {
+    pub(super) fn rewrite(&self, spot: &Spot, stat: &Stat, object: u64) -> Step {
         let fd = spot.pin()?;
         let it = Self::named(&fd, stat, spot.path());
         if stat.links == 1
@@ -209,7 +203,7 @@ impl<'a> Undo<'a> {
         Ok(copy_content(old.as_fd(), new.as_fd(), size)?)
     }
 
-    fn set_meta(&self, spot: &Spot, stat: &Stat, wanted: &Meta) -> Step {
+    pub(super) fn set_meta(&self, spot: &Spot, stat: &Stat, wanted: &Meta) -> Step {
         let fd = spot.pin()?;
         let it = Self::named(&fd, stat, spot.path());
         let is_same = (wanted.mode, wanted.uid, wanted.gid) == (stat.mode, stat.owner, stat.group);
@@ -257,223 +251,6 @@ impl Before {
 impl Item {
     fn has_content(&self) -> bool {
         self.before.as_ref().is_some_and(|before| before.content.or(before.object).is_some())
-    }
-}
-
-/// The steps of one undo.
-struct Work<'a> {
-    undo: &'a Undo<'a>,
-    items: Vec<Item>,
-    done: usize,
-    progress: &'a mut dyn FnMut(usize),
-    outcome: Outcome,
-}
-
-impl Work<'_> {
-    fn note(&mut self, index: usize, step: Step) {
-        match step {
-            Ok(()) => {}
-            Err(error) => {
-                let path = self.items[index].path.clone();
-                if !self.outcome.failed.iter().any(|(known, _)| *known == path) {
-                    self.outcome.failed.push((path, error));
-                }
-            }
-        }
-    }
-
-    fn tell(&mut self) {
-        self.done += 1;
-        (self.progress)(self.done);
-    }
-
-    fn has_failed(&self, index: usize) -> bool {
-        self.outcome.failed.iter().any(|(path, _)| *path == self.items[index].path)
-    }
-
-    /// What the session made goes first; directories last, when they are empty.
-    fn remove_files(&mut self) {
-        for index in 0..self.items.len() {
-            let item = &self.items[index];
-            if item.act != Act::Remove || item.kind == Kind::Dir {
-                continue;
-            }
-            let step = self.remove_one(&item.path.clone());
-            self.note(index, step);
-            self.tell();
-        }
-    }
-
-    fn remove_one(&self, path: &Path) -> Step {
-        let spot = Spot::at(path)?;
-        match spot.stat()? {
-            Some(stat) => self.undo.remove(&spot, &stat),
-            None => Ok(()),
-        }
-    }
-
-    /// What was there before gets its name and content back, parents first.
-    fn put_in_place(&mut self) {
-        for index in 0..self.items.len() {
-            if self.items[index].before.is_none() {
-                continue;
-            }
-            let step = self.place(index);
-            self.note(index, step);
-            self.tell();
-        }
-    }
-
-    fn place(&mut self, index: usize) -> Step {
-        let Some(before) = self.items[index].before.clone() else { return Ok(()) };
-        let (path, now) = (self.items[index].path.clone(), self.items[index].now.clone());
-        match now {
-            Some(now) if now == path => {}
-            Some(now) => {
-                self.make_way(index, &path)?;
-                let (from, to) = (Spot::at(&now)?, Spot::at(&path)?);
-                let stat = from.stat()?.ok_or(Errno::ENOENT)?;
-                self.undo.rename(&from, &to, &stat)?;
-                self.moved(&now, &path);
-            }
-            None => {
-                self.make_way(index, &path)?;
-                return self.bring_back(&before, &Spot::at(&path)?);
-            }
-        }
-        Ok(())
-    }
-
-    /// Content comes back when every name has its file again, so that a file of
-    /// several names stays one.
-    fn rewrite(&mut self) {
-        let mut written = HashSet::new();
-        for index in 0..self.items.len() {
-            let item = &self.items[index];
-            let Some(before) = item.before.clone() else { continue };
-            let Some(object) = before.content.filter(|_| !self.has_failed(index)) else { continue };
-            if before.file.is_some_and(|file| !written.insert(file)) || !self.undo.objects.has(object) {
-                continue;
-            }
-            let step = self.rewrite_one(&item.path.clone(), object);
-            self.note(index, step);
-        }
-    }
-
-    fn rewrite_one(&self, path: &Path, object: u64) -> Step {
-        let spot = Spot::at(path)?;
-        let stat = spot.stat()?.ok_or(Errno::ENOENT)?;
-        self.undo.rewrite(&spot, &stat, object)
-    }
-
-    /// Brings back what is gone.
-    fn bring_back(&self, before: &Before, spot: &Spot) -> Step {
-        match (before.object, before.content) {
-            _ if before.kind == Kind::Dir => self.undo.make_dir(spot),
-            // The file itself, for its other names, and later what was in it.
-            (Some(inode), _) => self.undo.put(inode, spot, before.kind, None),
-            (None, Some(content)) => self.undo.put(content, spot, before.kind, None),
-            (None, None) => Err(UndoError::NothingSaved),
-        }
-    }
-
-    /// Makes sure that nothing stands at a path that belongs to another item:
-    /// what does gets another name for now, and is moved on or removed later.
-    fn make_way(&mut self, index: usize, path: &Path) -> Step {
-        let Some(stat) = look(path)? else { return Ok(()) };
-        let (from, aside) = (Spot::at(path)?, self.aside(path, index)?);
-        let is_known = self.items.iter().any(|item| item.now.as_deref() == Some(path));
-        if is_known {
-            self.undo.rename(&from, &aside, &stat)?;
-            self.moved(path, aside.path());
-            Ok(())
-        } else if Kind::of(stat.mode) == Kind::Dir {
-            // It goes only if it is empty.
-            self.undo.remove_dir(&from, &stat)
-        } else {
-            self.undo.remove(&from, &stat)
-        }
-    }
-
-    fn aside(&self, path: &Path, index: usize) -> Step<Spot> {
-        let name = format!(".stockade-undo-{}-{index}", std::process::id());
-        Ok(Spot::at(&path.with_file_name(name))?)
-    }
-
-    /// Keeps in mind where things are.
-    fn moved(&mut self, from: &Path, to: &Path) {
-        for item in &mut self.items {
-            if let Some(now) = &mut item.now
-                && let Ok(rest) = now.strip_prefix(from)
-            {
-                *now = if rest.as_os_str().is_empty() { to.to_path_buf() } else { to.join(rest) };
-            }
-        }
-    }
-
-    /// Directories that the session made, the deepest first.
-    fn remove_dirs(&mut self) {
-        for index in (0..self.items.len()).rev() {
-            let item = &self.items[index];
-            if item.act != Act::Remove || item.kind != Kind::Dir {
-                continue;
-            }
-            let path = item.now.clone().unwrap_or_else(|| item.path.clone());
-            match self.remove_dir(&path) {
-                Err(UndoError::System(Errno::ENOTEMPTY | Errno::EEXIST)) => {
-                    let path = self.items[index].path.clone();
-                    self.outcome.skipped.push((path, Conflict::Changed));
-                }
-                step => self.note(index, step),
-            }
-            self.tell();
-        }
-    }
-
-    fn remove_dir(&self, path: &Path) -> Step {
-        let spot = Spot::at(path)?;
-        match spot.stat()? {
-            Some(stat) => self.undo.remove_dir(&spot, &stat),
-            None => Ok(()),
-        }
-    }
-
-    /// Metadata last, and of directories the deepest first: what was done
-    /// beneath them changed their times.
-    fn set_back(&mut self) {
-        for index in (0..self.items.len()).rev() {
-            let item = &self.items[index];
-            let wanted = item.before.as_ref().and_then(|before| before.meta.clone());
-            if let Some(wanted) = wanted.filter(|_| !self.has_failed(index)) {
-                let step = self.set_one(&item.path.clone(), &wanted);
-                self.note(index, step);
-            }
-            let is_skipped = self.outcome.skipped.iter().any(|(path, _)| *path == self.items[index].path);
-            if !self.has_failed(index) && !is_skipped && self.items[index].is_told() {
-                self.outcome.undone += 1;
-            }
-        }
-    }
-
-    /// Directories of which nothing else is known are again as the undo found
-    /// them, the deepest first.
-    fn set_dirs_back(&mut self) {
-        let touched = self.undo.touched.take();
-        let has_meta = |item: &&Item| item.before.as_ref().is_some_and(|before| before.meta.is_some());
-        let known: HashSet<PathBuf> =
-            self.items.iter().filter(has_meta).map(|item| item.path.clone()).collect();
-        for (path, was) in touched.into_iter().rev().filter(|(path, _)| !known.contains(path)) {
-            let is_there = look(&path).is_ok_and(|now| now.is_some_and(|now| now.is_same_file(&was)));
-            if is_there && let Err(error) = self.set_one(&path, &Meta::of(&was)) {
-                self.outcome.failed.push((path, error));
-            }
-        }
-    }
-
-    fn set_one(&self, path: &Path, wanted: &Meta) -> Step {
-        let spot = Spot::at(path)?;
-        let stat = spot.stat()?.ok_or(Errno::ENOENT)?;
-        self.undo.set_meta(&spot, &stat, wanted)
     }
 }
 

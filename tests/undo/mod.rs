@@ -1,6 +1,7 @@
 //! What a session did is taken back, to the byte.
 
 mod conflicts;
+mod diff;
 mod incidents;
 mod killed;
 mod random;

@@ -1,0 +1,62 @@
+//! Which session is meant, and which paths: the same for every command that
+//! looks at what sessions changed.
+
+use std::path::{Path, PathBuf};
+
+use super::error::CliError;
+use super::setup;
+use crate::undo::{Ledger, read};
+
+/// Paths as they are in the journal: real and absolute, also of what is gone.
+pub(super) fn journaled(path: &Path, current: &Path) -> PathBuf {
+    let path = current.join(path);
+    match (path.parent(), path.file_name()) {
+        // The last name is not followed: it may be a link that the session made.
+        (Some(parent), Some(name)) => setup::real_as_far_as_it_exists(parent).join(name),
+        _ => path,
+    }
+}
+
+/// The session and the paths that were named: what has no form of an id, or is
+/// there as a file, is a path.
+pub(super) fn chosen(
+    sessions: &Path,
+    what: &[std::ffi::OsString],
+) -> Result<(String, Vec<PathBuf>), CliError> {
+    let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
+    let known = journals(sessions)?;
+    let mut what = what;
+    let mut id = None;
+    if let Some((first, rest)) = what.split_first()
+        && let Some(text) = first.to_str().filter(|text| crate::audit::is_session_id(text))
+        && current.join(text).symlink_metadata().is_err()
+    {
+        id = Some(super::log::find(text, &known)?.clone());
+        what = rest;
+    }
+    let id = match id {
+        Some(id) => id,
+        None => latest(sessions, &known, &current).ok_or(CliError::NothingChanged)?,
+    };
+    Ok((id, what.iter().map(|path| journaled(Path::new(path), &current)).collect()))
+}
+
+/// The ids of the sessions that changed something, the oldest first.
+pub(super) fn journals(sessions: &Path) -> Result<Vec<String>, CliError> {
+    crate::undo::journaled(sessions).map_err(|error| CliError::Record(sessions.to_path_buf(), error))
+}
+
+/// The latest session that worked here, above, or beneath, and was not undone.
+fn latest(sessions: &Path, known: &[String], current: &Path) -> Option<String> {
+    let here = current.canonicalize().ok()?;
+    known
+        .iter()
+        .rev()
+        .find(|id| {
+            read(sessions, id).is_ok_and(|journal| {
+                let Ledger { session, undone_by, .. } = Ledger::of(&journal.lines);
+                undone_by.is_empty() && here.starts_with(&session.workspace)
+            })
+        })
+        .cloned()
+}

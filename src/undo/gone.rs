@@ -1,0 +1,142 @@
+//! Keeping what loses its name.
+
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::entry::{Entry, Gone, Identity, Kind, Meta};
+use super::keeper::{Keeper, Named, Progress, Saved, Unsaved, failed};
+use super::meta;
+use super::store::{Store, may_still_change};
+use crate::sys::file::Stat;
+
+impl Keeper {
+    /// Takes a name away that is no directory's, and keeps what it stood for.
+    /// Fails as `unlinkat` would, or because it cannot be kept.
+    pub fn remove(&self, it: Named<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Saved<Result<(), Errno>> {
+        let keeps = self.keep_gone(it)?;
+        let object = self.store.number();
+        let mut gone = gone(it.stat, keeps.then_some(object));
+        if !keeps {
+            let number = self.write(it.caller, remove(it.path, gone))?;
+            let removed = unlinkat(dir, name, UnlinkatFlags::NoRemoveDir);
+            return Ok(self.ended(it, number, removed));
+        }
+        self.store.admit(it.stat).map_err(failed)?;
+        let number = self.write(it.caller, remove(it.path, gone.clone()))?;
+        match self.store.take(dir, name, object) {
+            Err(Errno::EXDEV) => {}
+            taken => {
+                let was = self.store.stat(object).map(|stat| Identity::of(&stat));
+                if taken.is_ok() && was != Ok(Identity::of(it.stat)) {
+                    // Something that was made there meanwhile, which is the session's own.
+                    self.failed(it.caller, number);
+                    return self.store.drop_object(object).map(Ok).map_err(failed);
+                }
+                return Ok(self.ended(it, number, taken));
+            }
+        }
+        // On another file system: copied, then removed.
+        self.failed(it.caller, number);
+        self.copy_gone(it, &mut gone)?;
+        let number = self.write(it.caller, remove(it.path, gone))?;
+        Ok(self.ended(it, number, unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)))
+    }
+
+    /// Says how an act went whose line has this number.
+    fn ended(&self, it: Named<'_>, number: u64, result: Result<(), Errno>) -> Result<(), Errno> {
+        if result.is_err() {
+            self.failed(it.caller, number);
+        } else if it.stat.links <= 1 {
+            self.forget(&Identity::of(it.stat));
+        }
+        result
+    }
+
+    fn forget(&self, file: &Identity) {
+        let mut known = self.known();
+        known.content.remove(file);
+        known.meta.remove(file);
+        known.dirs.remove(file);
+    }
+
+    /// A directory, which is empty or will stay, is about to be removed.
+    pub fn before_rmdir(&self, it: Named<'_>) -> Saved<u64> {
+        let mut gone = gone(it.stat, None);
+        gone.meta = meta::whole(it.fd, it.stat).map_err(failed)?;
+        self.write(it.caller, remove(it.path, gone))
+    }
+
+    /// A directory was removed.
+    pub fn removed_dir(&self, stat: &Stat) {
+        self.forget(&Identity::of(stat));
+    }
+
+    /// What stands at a name is about to be replaced: it is kept, and stays
+    /// where it is for now.
+    pub fn before_replace(&self, it: Named<'_>) -> Saved<Gone> {
+        if Kind::of(it.stat.mode) == Kind::Dir {
+            return Ok(Gone { meta: meta::whole(it.fd, it.stat).map_err(failed)?, ..gone(it.stat, None) });
+        }
+        if !self.keep_gone(it)? {
+            return Ok(gone(it.stat, None));
+        }
+        let mut gone = gone(it.stat, Some(self.store.number()));
+        self.store.admit(it.stat).map_err(failed)?;
+        match gone.object.map_or(Err(Errno::EINVAL), |object| self.store.link(it.fd, object)) {
+            Ok(()) => {}
+            // Another file system, one without links, or a file of somebody else.
+            Err(Errno::EXDEV | Errno::EPERM | Errno::EMLINK | Errno::EACCES) => {
+                self.copy_gone(it, &mut gone)?;
+            }
+            Err(errno) => return Err(failed(errno)),
+        }
+        Ok(gone)
+    }
+
+    /// What something gone was, the session's own: it need not come back.
+    pub fn gone_own(stat: &Stat) -> Gone {
+        Gone { own: true, ..gone(stat, None) }
+    }
+
+    /// Saves the content where it could still change behind the broker's back.
+    /// Gives whether the file itself must be kept as well.
+    fn keep_gone(&self, it: Named<'_>) -> Saved<bool> {
+        let has_content = || self.known().content.get(&Identity::of(it.stat)) == Some(&Progress::Saved);
+        if !has_content() && may_still_change(it.fd, it.stat) {
+            self.before_write(it)?;
+        }
+        // With its content saved and no other name there is nothing left to keep.
+        Ok(it.stat.links > 1 || !has_content())
+    }
+
+    fn copy_gone(&self, it: Named<'_>, gone: &mut Gone) -> Saved {
+        if !it.is_patient && !Store::is_quick(it.stat) {
+            return Err(Unsaved::Lengthy);
+        }
+        let object = self.store.number();
+        let copy = self.store.copy(it.fd, it.stat, object).map_err(failed)?;
+        copy.into_iter().for_each(|copy| self.journal.sync_along(copy));
+        gone.object = Some(object);
+        gone.copied = true;
+        Ok(())
+    }
+}
+
+pub(super) fn remove(path: &Path, gone: Gone) -> Entry {
+    Entry::Remove { path: path.into(), gone }
+}
+
+fn gone(stat: &Stat, object: Option<u64>) -> Gone {
+    Gone {
+        file: Identity::of(stat),
+        kind: Kind::of(stat.mode),
+        meta: Meta::of(stat),
+        object,
+        copied: false,
+        own: false,
+    }
+}
