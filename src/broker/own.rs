@@ -6,48 +6,100 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sys::file::Stat;
 
+/// How many files a generation remembers: what fits a table of 2^20 places
+/// (17 MiB) before it grows.
+const MOST: usize = (1 << 20) / 8 * 7;
+
 /// The files that the session made.
 ///
 /// A file is known by device, inode number and time of birth: numbers are used
 /// again, times of birth are not, and nobody can set them. Where a file system
 /// does not tell them nothing is known for own.
+///
+/// A file whose last name the broker takes away is forgotten. What the kernel
+/// removes by itself in scratch nobody hears of; so there are two generations,
+/// and when the young one is full the old one is forgotten. Then something of
+/// the session's may be taken for older than it, which only refuses more.
 #[derive(Debug, Default)]
 pub(super) struct Own {
-    made: Mutex<HashMap<Identity, Made>>,
+    generations: Mutex<Generations>,
 }
 
-/// What is known about one.
-#[derive(Debug, Clone, Copy)]
-struct Made {
-    born: (i64, u32),
-    /// Whether it is a socket that the session bound. Others may have become
-    /// its own on their way out of scratch.
-    is_bound: bool,
+#[derive(Debug, Default)]
+struct Generations {
+    young: Generation,
+    old: Generation,
 }
 
-/// Device and inode.
-type Identity = ((u32, u32), u64);
+/// By device and inode number, when a file was born.
+#[derive(Debug, Default)]
+struct Generation {
+    by_device: HashMap<(u32, u32), HashMap<u64, Made>>,
+    len: usize,
+}
 
-fn identity(stat: &Stat) -> Identity {
-    (stat.device, stat.inode)
+/// Nanoseconds since 1970 at which a file was born, times two; plus one for a
+/// socket that the session bound. Others may have become its own on their way
+/// out of scratch. Kept small, since there may be a million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Made(u64);
+
+impl Made {
+    /// None where it is not told, or out of range.
+    fn of(stat: &Stat, is_bound: bool) -> Option<Made> {
+        let (seconds, nanoseconds) = stat.born?;
+        let seconds = u64::try_from(seconds).ok()?;
+        let born = seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds.into())?;
+        Some(Made(born.checked_mul(2)? | u64::from(is_bound)))
+    }
+
+    fn is_bound(self) -> bool {
+        self.0 & 1 == 1
+    }
+
+    fn is_same_birth(self, other: Made) -> bool {
+        self.0 >> 1 == other.0 >> 1
+    }
+}
+
+impl Generation {
+    fn get(&self, stat: &Stat) -> Option<Made> {
+        self.by_device.get(&stat.device)?.get(&stat.inode).copied()
+    }
+
+    fn insert(&mut self, stat: &Stat, made: Made) {
+        let known = self.by_device.entry(stat.device).or_default().insert(stat.inode, made);
+        self.len += usize::from(known.is_none());
+    }
+
+    fn remove(&mut self, stat: &Stat, made: Made) {
+        let Some(inodes) = self.by_device.get_mut(&stat.device) else { return };
+        if inodes.get(&stat.inode).is_some_and(|known| known.is_same_birth(made)) {
+            inodes.remove(&stat.inode);
+            self.len -= 1;
+        }
+    }
 }
 
 impl Own {
     /// The session made this.
     pub(super) fn add(&self, stat: &Stat) {
-        self.insert(stat, false);
+        self.insert(stat, false, MOST);
     }
 
     /// The session bound a socket to this, and nobody else did.
     pub(super) fn add_socket(&self, stat: &Stat) {
-        self.insert(stat, true);
+        self.insert(stat, true, MOST);
     }
 
-    fn insert(&self, stat: &Stat, is_bound: bool) {
-        let Some(born) = stat.born else { return };
-        let mut made = self.lock();
-        let known = made.get(&identity(stat)).is_some_and(|made| made.born == born && made.is_bound);
-        made.insert(identity(stat), Made { born, is_bound: is_bound || known });
+    fn insert(&self, stat: &Stat, is_bound: bool, most: usize) {
+        let known = self.get(stat).is_some_and(Made::is_bound);
+        let Some(made) = Made::of(stat, is_bound || known) else { return };
+        let mut generations = self.lock();
+        if generations.young.len >= most {
+            generations.old = std::mem::take(&mut generations.young);
+        }
+        generations.young.insert(stat, made);
     }
 
     /// Whether the session made this.
@@ -57,27 +109,30 @@ impl Own {
 
     /// Whether the session bound a socket to this.
     pub(super) fn has_socket(&self, stat: &Stat) -> bool {
-        self.get(stat).is_some_and(|made| made.is_bound)
+        self.get(stat).is_some_and(Made::is_bound)
     }
 
     fn get(&self, stat: &Stat) -> Option<Made> {
-        let born = stat.born?;
-        self.lock().get(&identity(stat)).copied().filter(|made| made.born == born)
+        let wanted = Made::of(stat, false)?;
+        let generations = self.lock();
+        // What is known of the number later is what is true of it.
+        let known = generations.young.get(stat).or_else(|| generations.old.get(stat));
+        known.filter(|made| made.is_same_birth(wanted))
     }
 
     /// A name of this was taken away. With its last one it is forgotten; but
     /// what another thread has made meanwhile may have its number already.
     pub(super) fn unname(&self, stat: &Stat) {
+        let Some(made) = Made::of(stat, false) else { return };
         if stat.links <= 1 || stat.is(libc::S_IFDIR) {
-            let mut born = self.lock();
-            if born.get(&identity(stat)).map(|made| made.born) == stat.born {
-                born.remove(&identity(stat));
-            }
+            let mut generations = self.lock();
+            generations.young.remove(stat, made);
+            generations.old.remove(stat, made);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Identity, Made>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -147,5 +202,31 @@ mod tests {
         assert!(own.has(&linked));
         own.unname(&Stat { links: 1, ..linked });
         assert!(!own.has(&linked));
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_when_there_are_too_many() {
+        let own = Own::default();
+        for inode in 0..25 {
+            own.insert(&file(inode, Some((1, 1))), false, 10);
+        }
+        let known: Vec<u64> = (0..25).filter(|inode| own.has(&file(*inode, Some((1, 1))))).collect();
+        assert_eq!(known, (10..25).collect::<Vec<_>>());
+        // A number that is used again is not the file of the older generation.
+        own.insert(&file(12, Some((1, 2))), false, 10);
+        assert!(own.has(&file(12, Some((1, 2)))) && !own.has(&file(12, Some((1, 1)))));
+        (0..25).for_each(|inode| own.unname(&file(inode, Some((1, 1)))));
+        own.unname(&file(12, Some((1, 2))));
+        let generations = own.lock();
+        assert_eq!((generations.young.len, generations.old.len), (0, 0));
+    }
+
+    #[test]
+    fn times_that_cannot_be_told_apart_are_none() {
+        let own = Own::default();
+        for born in [(-1, 5), (i64::MAX, 0)] {
+            own.add(&file(7, Some(born)));
+            assert!(!own.has(&file(7, Some(born))));
+        }
     }
 }

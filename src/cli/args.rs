@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A jail for coding agents that the Linux kernel enforces.
 ///
@@ -144,7 +144,20 @@ pub struct DoctorArgs {
     #[arg(long, hide = true)]
     pub inside: bool,
 
+    /// Try one mode alone and print its check: what `doctor` runs for each.
+    #[arg(long = "try", value_name = "MODE", hide = true)]
+    pub try_mode: Option<TriedMode>,
+
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A mode that `doctor` tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TriedMode {
+    /// With a broker.
+    Brokered,
+    /// Without.
+    Static,
 }

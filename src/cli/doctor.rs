@@ -4,10 +4,11 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::args::{DoctorArgs, JailArgs};
+use super::args::{DoctorArgs, JailArgs, TriedMode};
 use super::error::CliError;
 use super::{print, print_json, run, setup};
 use crate::landlock;
@@ -15,7 +16,7 @@ use crate::launch::{self, Request};
 use crate::sys::{socket, with_causes};
 
 /// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Status {
     /// As it should be.
@@ -27,9 +28,9 @@ enum Status {
 }
 
 /// One line of the report.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Check {
-    name: &'static str,
+    name: String,
     status: Status,
     /// What was found.
     found: String,
@@ -38,8 +39,8 @@ struct Check {
 }
 
 impl Check {
-    fn new(name: &'static str, status: Status, found: impl Into<String>, advice: impl Into<String>) -> Check {
-        Check { name, status, found: found.into(), advice: advice.into() }
+    fn new(name: &str, status: Status, found: impl Into<String>, advice: impl Into<String>) -> Check {
+        Check { name: name.into(), status, found: found.into(), advice: advice.into() }
     }
 }
 
@@ -47,6 +48,9 @@ impl Check {
 pub(super) fn main(args: &DoctorArgs) -> Result<u8, CliError> {
     if args.inside {
         return Ok(0);
+    }
+    if let Some(mode) = args.try_mode {
+        return print_json(&tried(mode)).map(|()| 0);
     }
     let checks = [
         kernel(),
@@ -56,8 +60,8 @@ pub(super) fn main(args: &DoctorArgs) -> Result<u8, CliError> {
         yama(),
         outer_seccomp(),
         container(),
-        mode("brokered mode", false),
-        mode("static mode", true),
+        apart(TriedMode::Brokered),
+        apart(TriedMode::Static),
     ];
     if args.json {
         print_json(&checks)?;
@@ -176,9 +180,36 @@ fn container() -> Check {
     )
 }
 
+/// Tries a mode in a process of its own, for starting a jail takes the
+/// capabilities that the next one needs.
+fn apart(mode: TriedMode) -> Check {
+    let failed = |found: String| Check::new(name_of(mode), Status::Bad, found, "");
+    let output = std::env::current_exe().and_then(|program| {
+        let mode = if mode == TriedMode::Static { "static" } else { "brokered" };
+        Command::new(program)
+            .args(["doctor", "--try", mode])
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+    });
+    match output {
+        Ok(output) => serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| failed(format!("trying it ended with {}", output.status))),
+        Err(error) => failed(format!("cannot be tried: {error}")),
+    }
+}
+
+fn name_of(mode: TriedMode) -> &'static str {
+    match mode {
+        TriedMode::Brokered => "brokered mode",
+        TriedMode::Static => "static mode",
+    }
+}
+
 /// Builds a jail that can change nothing and runs this very program in it.
-fn mode(name: &'static str, static_mode: bool) -> Check {
-    match try_mode(static_mode) {
+fn tried(mode: TriedMode) -> Check {
+    let name = name_of(mode);
+    match try_mode(mode == TriedMode::Static) {
         Ok(0) => Check::new(name, Status::Good, "works", ""),
         Ok(status) => Check::new(name, Status::Bad, format!("the jailed command ended with {status}"), ""),
         Err(error) => Check::new(name, Status::Bad, with_causes(&error), error.hint().unwrap_or("")),

@@ -115,4 +115,9 @@ fn doctor_finds_this_machine_fit() {
     assert!(text.contains("Landlock"), "{text}");
     let value = json(&jail.stockade(&["doctor", "--json"]).expect(0));
     assert!(value.to_string().contains("Landlock"), "{value}");
+    // One jail after the other, although starting the first takes what root can do.
+    for mode in ["brokered mode", "static mode"] {
+        let check = value.as_array().and_then(|checks| checks.iter().find(|check| check["name"] == mode));
+        assert_eq!(check.map(|check| &check["status"]), Some(&"good".into()), "{value}");
+    }
 }

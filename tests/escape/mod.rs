@@ -4,12 +4,18 @@ use crate::support::attack::Attack;
 
 mod abi;
 mod aside;
+mod born_git;
+mod callers;
 mod connections;
 mod descriptors;
+mod fifos;
+mod held;
 mod ipc;
 mod links;
+mod listeners;
 mod loopback;
 mod metadata;
+mod moved_parent;
 mod nested;
 mod own_races;
 mod planted;
@@ -20,20 +26,27 @@ mod secrets;
 mod sockets;
 mod stress;
 mod swap;
+mod swapped_fds;
 mod syscalls;
 mod terminal;
 
 /// All attacks of all files.
 pub const ATTACKS: &[&[Attack]] = &[
     abi::ATTACKS,
+    born_git::ATTACKS,
+    callers::ATTACKS,
     connections::ATTACKS,
     descriptors::ATTACKS,
+    fifos::ATTACKS,
+    held::ATTACKS,
     crate::fidelity::ODD,
     crate::fidelity::RANDOM,
     ipc::ATTACKS,
     links::ATTACKS,
+    listeners::ATTACKS,
     loopback::ATTACKS,
     metadata::ATTACKS,
+    moved_parent::ATTACKS,
     own_races::ATTACKS,
     privileges::ATTACKS,
     processes::ATTACKS,
@@ -43,6 +56,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     sockets::ATTACKS,
     stress::ATTACKS,
     swap::ATTACKS,
+    swapped_fds::ATTACKS,
     syscalls::ATTACKS,
     terminal::ATTACKS,
 ];

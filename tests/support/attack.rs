@@ -21,7 +21,8 @@ fn attack_instead_of_testing() {
         return;
     };
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let found = crate::escape::ATTACKS.iter().flat_map(|list| list.iter()).find(|(n, _)| name == *n);
+    let lists = crate::escape::ATTACKS.iter().chain(crate::lifecycle::ATTACKS);
+    let found = lists.flat_map(|list| list.iter()).find(|(n, _)| name == *n);
     let status = match found {
         Some((_, attack)) => i32::from(std::panic::catch_unwind(|| attack(&args)).is_err()) * 101,
         None => {

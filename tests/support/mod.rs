@@ -11,11 +11,13 @@ pub mod outsider;
 pub mod pair;
 pub mod process;
 pub mod pty;
+pub mod running;
 pub mod tree;
 
 pub use jail::{Jail, both_modes, each_mode};
 pub use outsider::Outsider;
 pub use process::Output;
+pub use running::Running;
 pub use tree::{Entry, Tree};
 
 /// Errors with which a jail may refuse: which of them depends on the layer
