@@ -6,29 +6,19 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::support::attack::{Attack, say};
-use crate::support::os::{addr, at, c, call};
+use crate::support::os::{addr, at, c, call, interrupt_every};
 use crate::support::{Jail, Tree};
 
 pub const ATTACKS: &[Attack] = &[("interrupted", interrupted), ("endless", endless), ("crowd", crowd)];
 
 const CWD: i64 = libc::AT_FDCWD as i64;
 
-extern "C" fn nothing(_: libc::c_int) {}
-
 /// Changes a mode again and again while a timer interrupts. Every call must
 /// work; but where the handler does not restart calls, the kernel may end one
 /// with EINTR until the broker has received it.
 fn interrupted(_: &[OsString]) {
     for (name, flags) in [("restarting", libc::SA_RESTART), ("plain", 0)] {
-        // SAFETY: a handler that does nothing.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = nothing as *const () as usize;
-            action.sa_flags = flags;
-            libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
-        }
-        let often = [0_i64, 50, 0, 50];
-        call(libc::SYS_setitimer, &[0, addr(&often), 0]);
+        interrupt_every(50, flags);
         let path = c("own.txt");
         let mut failed = 0;
         let end = Instant::now() + Duration::from_millis(700);

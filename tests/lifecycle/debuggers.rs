@@ -21,8 +21,9 @@ fn strace_follows_processes_of_the_jail() {
     each_mode("standard", |jail| {
         std::fs::create_dir(jail.work.join("target")).expect("make a directory");
         let git = Tree::exact(&jail.work.join(".git"));
-        let script = "strace -f -o target/trace -e trace=execve,mkdir,mkdirat,chmod,fchmodat,openat \
-                      sh -c 'mkdir pkg/new; (chmod 600 .git/config); cat README.md | cat'; echo $?; cat target/trace";
+        // A file for each process: in a common one another may break a call's line in two.
+        let script = "strace -ff -o target/trace -e trace=execve,mkdir,mkdirat,chmod,fchmodat,openat \
+                      sh -c 'mkdir pkg/new; (chmod 600 .git/config); cat README.md | cat'; echo $?; cat target/trace.*";
         let out = jail.limit(SLOW).sh(script);
         let text = out.expect(0);
         let (output, trace) = text.split_once("0\n").expect("its status");

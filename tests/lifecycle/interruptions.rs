@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use crate::support::attack::{Attack, say};
 use crate::support::fixture::write;
-use crate::support::os::{addr, at, c, call};
+use crate::support::os::{addr, at, c, call, interrupt_every};
 use crate::support::{Jail, skip};
 
 pub const ATTACKS: &[Attack] = &[("timer", changes_under_a_timer)];
@@ -109,8 +109,6 @@ fn a_go_program_under_its_own_signals() {
     assert_eq!(std::fs::read_dir(&dir).expect("list").count(), 0);
 }
 
-extern "C" fn nothing(_: libc::c_int) {}
-
 /// Argument: a directory. Changes things while a timer interrupts each
 /// millisecond; a call that says EINTR must have done nothing.
 fn changes_under_a_timer(args: &[OsString]) {
@@ -118,14 +116,7 @@ fn changes_under_a_timer(args: &[OsString]) {
     let (file, moved, dir) = (path("file"), path("moved"), path("dir"));
     let exists = |path: &std::ffi::CString| call(libc::SYS_faccessat, &[CWD, at(path), 0, 0]) == 0;
     for (name, flags) in [("restarting", libc::SA_RESTART), ("plain", 0)] {
-        // SAFETY: a handler that does nothing.
-        unsafe {
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = nothing as *const () as usize;
-            action.sa_flags = flags;
-            libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
-        }
-        call(libc::SYS_setitimer, &[0, addr(&[0_i64, 1000, 0, 1000]), 0]);
+        interrupt_every(1000, flags);
         let (mut calls, mut interrupted, mut wrong) = (0, 0, Vec::new());
         // Makes a call until it is not interrupted; `done` is whether it has an effect already.
         let mut change = |what: &str, act: &dyn Fn() -> i64, done: &dyn Fn() -> bool| {

@@ -68,6 +68,20 @@ pub fn age(root: &Path) {
     one(root, &mut 1_000_000_000);
 }
 
+/// Lets a timer interrupt this process again and again, after so many
+/// microseconds each time; `flags` are the handler's (`sigaction(2)`).
+pub fn interrupt_every(microseconds: i64, flags: i32) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: a handler that does nothing.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as usize;
+        action.sa_flags = flags;
+        libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut());
+    }
+    call(libc::SYS_setitimer, &[0, addr(&[0, microseconds, 0, microseconds]), 0]);
+}
+
 /// A path of which one byte changes in memory, while the kernel and the broker read it.
 pub struct Flickering {
     bytes: Vec<AtomicU8>,

@@ -104,7 +104,7 @@ fn measure(
         Place::new("`standard`", &[jail, "run", "--profile", "standard", "--"]),
     ];
     let workspace = Surroundings { directory: &workspace, home: &home };
-    let mut text = machine(rounds);
+    let mut text = format!("{}\n", machine(rounds));
     let wanted = |part: Part, what: &str| {
         let wanted = only.is_none_or(|only| only == part);
         if wanted {
@@ -114,7 +114,7 @@ fn measure(
     };
     if wanted(Part::Start, "start and end") {
         let starts = startup::measure(&contenders(stockade), rounds, &workspace)?;
-        text = format!("{text}\n\n{}", startup::table(&starts));
+        text = format!("{text}\n{}", startup::table(&starts));
     }
     if wanted(Part::Calls, "single calls") {
         let costs = running::measure(&places, &inside, &scratch, &workspace);
