@@ -24,6 +24,8 @@ const TICK: Duration = Duration::from_millis(2);
 /// How many ticks without a waiting call make a receiver superfluous, and how
 /// many without any call let the watcher rest.
 const CALM: u32 = 25;
+/// What receiving threads are called.
+const RECEIVER: &str = "broker";
 /// Bytes of stack for each thread.
 const STACK: usize = 256 << 10;
 
@@ -58,7 +60,7 @@ impl Crew {
         let receivers = self.receivers.fetch_add(1, Ordering::SeqCst) + 1;
         self.wanted.store(receivers, Ordering::SeqCst);
         let serving = Arc::clone(shared);
-        self.spawn("broker", move || {
+        self.spawn(RECEIVER, move || {
             serving.serve();
         })
         .inspect_err(|_| {
@@ -150,16 +152,31 @@ impl Crew {
                 }
                 continue;
             }
+            let is_idle = self.serving.load(Ordering::SeqCst) == 0;
             calm += 1;
             if calm >= CALM {
                 calm = 0;
-                let receivers = self.receivers.load(Ordering::SeqCst);
-                self.wanted.store(receivers.saturating_sub(1).max(1), Ordering::SeqCst);
+                self.shrink(is_idle);
             }
-            idle = if self.serving.load(Ordering::SeqCst) == 0 { idle + 1 } else { 0 };
-            if idle >= CALM {
+            idle = if is_idle { idle + 1 } else { 0 };
+            if idle >= CALM && self.receivers.load(Ordering::SeqCst) <= 1 {
                 idle = 0;
                 self.rest();
+            }
+        }
+    }
+
+    /// Lets half of the receivers go. They do so behind a call, so where none
+    /// comes they are woken.
+    fn shrink(&self, is_idle: bool) {
+        let receivers = self.receivers.load(Ordering::SeqCst);
+        let wanted = receivers.div_ceil(2).max(1);
+        self.wanted.store(wanted, Ordering::SeqCst);
+        if is_idle && wanted < receivers {
+            let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            for thread in threads.iter().filter(|thread| thread.thread().name() == Some(RECEIVER)) {
+                // ESRCH: it ended meanwhile, which is what is wanted.
+                let _ = pthread_kill(thread.as_pthread_t(), WAKE);
             }
         }
     }

@@ -131,9 +131,6 @@ impl Shared {
                     let serving = self.crew.begin(self);
                     self.answer(&notification);
                     drop(serving);
-                    if self.crew.is_surplus() {
-                        return;
-                    }
                 }
                 // The caller died while it was being handed over, or all did.
                 Err(Errno::ENOENT) if self.listener.is_deserted() => break,
@@ -142,6 +139,9 @@ impl Shared {
                     tracing::error!(%errno, "the broker cannot receive");
                     break;
                 }
+            }
+            if self.crew.is_surplus() {
+                return;
             }
         }
         self.crew.leave();
