@@ -3,11 +3,14 @@
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::LazyLock;
 
 use nix::errno::Errno;
 use nix::fcntl::copy_file_range;
+use nix::sys::signal::Signal;
 use nix::unistd::{Whence, ftruncate, lseek64};
 
+use super::process::interrupt_with;
 use super::{check, file::proc_name};
 
 /// How much is copied with one call, so that a signal is noticed in between.
@@ -88,21 +91,25 @@ fn copy_through_memory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, start: i64, end
     Ok(())
 }
 
-/// Whether somebody has a file open for writing, where that can be asked: the
-/// kernel gives a read lease only if nobody has (`fcntl(2)`, `F_SETLEASE`).
+/// Whether somebody else may have a file open: the kernel gives a write lease
+/// only where nobody has (`fcntl(2)`, `F_SETLEASE`). Where it cannot be asked,
+/// which is about the files of others and some file systems, somebody may.
 /// `file` must be open for reading alone.
-pub fn has_writer(file: &OwnedFd) -> bool {
+pub fn may_be_open(file: &OwnedFd) -> bool {
+    // Whoever opens it just then makes the kernel send `SIGIO`, which would kill.
+    static IS_HARMLESS: LazyLock<bool> = LazyLock::new(|| interrupt_with(Signal::SIGIO).is_ok());
+    if !*IS_HARMLESS {
+        return true;
+    }
     let fd = file.as_raw_fd();
     // SAFETY: the arguments are values.
     let lease = |kind: libc::c_int| check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) }.into());
-    match lease(libc::F_RDLCK) {
-        Ok(_) => {
-            // Closing the file would give it back as well.
-            let _ = lease(libc::F_UNLCK);
-            false
-        }
-        Err(errno) => errno == Errno::EAGAIN,
+    let is_leased = lease(libc::F_WRLCK).is_ok();
+    if is_leased {
+        // Closing the file would give it back as well.
+        let _ = lease(libc::F_UNLCK);
     }
+    !is_leased
 }
 
 /// The extended attributes of a pinned file that this process may see, with
@@ -191,16 +198,41 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_is_noticed() -> std::io::Result<()> {
+    fn who_has_it_open_is_noticed() -> std::io::Result<()> {
         let dir = tempfile::tempdir()?;
-        let writer = File::create_new(dir.path().join("a"))?;
-        let reader = || File::open(dir.path().join("a")).map(OwnedFd::from);
-        assert!(has_writer(&reader()?));
+        let path = dir.path().join("a");
+        let writer = File::create_new(&path)?;
+        let reader = || File::open(&path).map(OwnedFd::from);
+        assert!(may_be_open(&reader()?));
         drop(writer);
-        assert!(!has_writer(&reader()?));
+        assert!(!may_be_open(&reader()?));
+        let other = reader()?;
+        assert!(may_be_open(&reader()?));
+        drop(other);
         // The lease is gone: nobody has to wait for it.
-        assert!(!has_writer(&reader()?));
-        File::options().write(true).open(dir.path().join("a"))?;
+        assert!(!may_be_open(&reader()?));
+        File::options().write(true).open(&path)?;
         Ok(())
+    }
+
+    #[test]
+    fn who_opens_it_meanwhile_harms_nobody() -> std::io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let path = dir.path().join("a");
+        fs::write(&path, "content")?;
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    File::open(&path)?;
+                }
+                Ok(())
+            });
+            for _ in 0..20_000 {
+                may_be_open(&File::open(&path)?.into());
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            opening.join().unwrap_or_else(|_| Err(std::io::Error::other("it panicked")))
+        })
     }
 }

@@ -168,6 +168,8 @@ pub struct Gone {
     pub copied: bool,
     /// Whether the session itself had made it, so that it need not come back.
     pub own: bool,
+    /// How many names it has, the one that goes included.
+    pub links: u32,
 }
 
 /// What a file is known by: numbers are used again, times of birth are not.

@@ -157,6 +157,7 @@ impl Fold {
                     content: None,
                     object: None,
                     copied: false,
+                    links: 0,
                 });
                 let thing = self.thing(Thing { before, ..Thing::default() });
                 self.node(path).occupant = Occupant::Thing(thing);
@@ -182,6 +183,7 @@ impl Fold {
             Some(before) => {
                 before.object = gone.object;
                 before.copied = gone.copied;
+                before.links = gone.links;
                 merge(&mut before.meta, &gone.meta);
             }
             // A further name that the session had given a file, for example.

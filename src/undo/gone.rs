@@ -8,42 +8,46 @@ use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::entry::{Entry, Gone, Identity, Kind, Meta};
-use super::keeper::{Keeper, Named, Progress, Saved, Unsaved, failed};
+use super::keeper::{Keeper, Named, Progress, Saved, failed};
 use super::meta;
-use super::store::{Store, may_still_change};
+use super::store::has_other_users;
 use crate::sys::file::Stat;
 
 impl Keeper {
     /// Takes a name away that is no directory's, and keeps what it stood for.
     /// Fails as `unlinkat` would, or because it cannot be kept.
     pub fn remove(&self, it: Named<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Saved<Result<(), Errno>> {
-        let keeps = self.keep_gone(it)?;
-        let object = self.store.number();
-        let mut gone = gone(it.stat, keeps.then_some(object));
-        if !keeps {
-            let number = self.write(it.caller, remove(it.path, gone))?;
-            let removed = unlinkat(dir, name, UnlinkatFlags::NoRemoveDir);
-            return Ok(self.ended(it, number, removed));
+        let mut gone = gone(it.stat, None);
+        match self.fate(it) {
+            Fate::Known => {}
+            Fate::Copied => self.copy_gone(it, &mut gone)?,
+            Fate::Kept => match self.take(it, dir, name)? {
+                Err(Errno::EXDEV) => self.copy_gone(it, &mut gone)?,
+                taken => return Ok(taken),
+            },
         }
-        self.store.admit(it.stat).map_err(failed)?;
-        let number = self.write(it.caller, remove(it.path, gone.clone()))?;
-        match self.store.take(dir, name, object) {
-            Err(Errno::EXDEV) => {}
-            taken => {
-                let was = self.store.stat(object).map(|stat| Identity::of(&stat));
-                if taken.is_ok() && was != Ok(Identity::of(it.stat)) {
-                    // Something that was made there meanwhile, which is the session's own.
-                    self.failed(it.caller, number);
-                    return self.store.drop_object(object).map(Ok).map_err(failed);
-                }
-                return Ok(self.ended(it, number, taken));
-            }
-        }
-        // On another file system: copied, then removed.
-        self.failed(it.caller, number);
-        self.copy_gone(it, &mut gone)?;
+        let object = gone.object;
         let number = self.write(it.caller, remove(it.path, gone))?;
-        Ok(self.ended(it, number, unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)))
+        let removed = unlinkat(dir, name, UnlinkatFlags::NoRemoveDir);
+        if let (Err(_), Some(object)) = (removed, object) {
+            self.store.drop_object(object).map_err(failed)?;
+        }
+        Ok(self.ended(it, number, removed))
+    }
+
+    /// Moves a name into the store.
+    fn take(&self, it: Named<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Saved<Result<(), Errno>> {
+        let object = self.store.number();
+        self.store.admit(it.stat).map_err(failed)?;
+        let number = self.write(it.caller, remove(it.path, gone(it.stat, Some(object))))?;
+        let taken = self.store.take(dir, name, object);
+        let was = self.store.stat(object).map(|stat| Identity::of(&stat));
+        if taken.is_ok() && was != Ok(Identity::of(it.stat)) {
+            // Something that was made there meanwhile, which is the session's own.
+            self.failed(it.caller, number);
+            return self.store.drop_object(object).map(Ok).map_err(failed);
+        }
+        Ok(self.ended(it, number, taken))
     }
 
     /// Says how an act went whose line has this number.
@@ -81,18 +85,22 @@ impl Keeper {
         if Kind::of(it.stat.mode) == Kind::Dir {
             return Ok(Gone { meta: meta::whole(it.fd, it.stat).map_err(failed)?, ..gone(it.stat, None) });
         }
-        if !self.keep_gone(it)? {
-            return Ok(gone(it.stat, None));
-        }
-        let mut gone = gone(it.stat, Some(self.store.number()));
-        self.store.admit(it.stat).map_err(failed)?;
-        match gone.object.map_or(Err(Errno::EINVAL), |object| self.store.link(it.fd, object)) {
-            Ok(()) => {}
-            // Another file system, one without links, or a file of somebody else.
-            Err(Errno::EXDEV | Errno::EPERM | Errno::EMLINK | Errno::EACCES) => {
-                self.copy_gone(it, &mut gone)?;
+        let mut gone = gone(it.stat, None);
+        match self.fate(it) {
+            Fate::Known => {}
+            Fate::Copied => self.copy_gone(it, &mut gone)?,
+            Fate::Kept => {
+                let object = self.store.number();
+                self.store.admit(it.stat).map_err(failed)?;
+                match self.store.link(it.fd, object) {
+                    Ok(()) => gone.object = Some(object),
+                    // Another file system, one without links, or a file of somebody else.
+                    Err(Errno::EXDEV | Errno::EPERM | Errno::EMLINK | Errno::EACCES) => {
+                        self.copy_gone(it, &mut gone)?;
+                    }
+                    Err(errno) => return Err(failed(errno)),
+                }
             }
-            Err(errno) => return Err(failed(errno)),
         }
         Ok(gone)
     }
@@ -102,28 +110,34 @@ impl Keeper {
         Gone { own: true, ..gone(stat, None) }
     }
 
-    /// Saves the content where it could still change behind the broker's back.
-    /// Gives whether the file itself must be kept as well.
-    fn keep_gone(&self, it: Named<'_>) -> Saved<bool> {
-        let has_content = || self.known().content.get(&Identity::of(it.stat)) == Some(&Progress::Saved);
-        if !has_content() && may_still_change(it.fd, it.stat) {
-            self.before_write(it)?;
+    /// What becomes of something that loses its name.
+    fn fate(&self, it: Named<'_>) -> Fate {
+        if self.known().content.get(&Identity::of(it.stat)) == Some(&Progress::Saved) {
+            Fate::Known
+        } else if has_other_users(it.fd, it.stat) {
+            Fate::Copied
+        } else {
+            Fate::Kept
         }
-        // With its content saved and no other name there is nothing left to keep.
-        Ok(it.stat.links > 1 || !has_content())
     }
 
     fn copy_gone(&self, it: Named<'_>, gone: &mut Gone) -> Saved {
-        if !it.is_patient && !Store::is_quick(it.stat) {
-            return Err(Unsaved::Lengthy);
-        }
-        let object = self.store.number();
-        let copy = self.store.copy(it.fd, it.stat, object).map_err(failed)?;
+        let (object, copy) = self.copy(it)?;
         copy.into_iter().for_each(|copy| self.journal.sync_along(copy));
         gone.object = Some(object);
         gone.copied = true;
         Ok(())
     }
+}
+
+/// What becomes of something that loses its name.
+enum Fate {
+    /// Its content was saved before.
+    Known,
+    /// It is copied.
+    Copied,
+    /// It lives on in the store.
+    Kept,
 }
 
 pub(super) fn remove(path: &Path, gone: Gone) -> Entry {
@@ -138,5 +152,6 @@ fn gone(stat: &Stat, object: Option<u64>) -> Gone {
         object,
         copied: false,
         own: false,
+        links: stat.links,
     }
 }

@@ -219,10 +219,9 @@ impl Keeper {
                 None => break,
             }
         }
-        let ahead = known.ahead.remove(&file);
         known.content.insert(file, Progress::Saving);
         drop(known);
-        let saved = self.save_content(it, ahead);
+        let saved = self.save_content(it);
         let mut known = self.known();
         match saved {
             Ok(()) => known.content.insert(file, Progress::Saved),
@@ -233,26 +232,30 @@ impl Keeper {
         saved
     }
 
-    fn save_content(&self, it: Named<'_>, ahead: Option<(State, u64, Option<OwnedFd>)>) -> Saved {
+    fn save_content(&self, it: Named<'_>) -> Saved {
         let meta = meta::whole(it.fd, it.stat).map_err(failed)?;
-        let (object, copy) = match ahead {
-            Some((state, object, copy)) if state == State::of(it.stat) => (object, copy),
-            stale => {
-                if let Some((_, object, _)) = stale {
-                    // Nothing speaks of it yet.
-                    self.store.drop_object(object).map_err(failed)?;
-                }
-                if !it.is_patient && !Store::is_quick(it.stat) {
-                    return Err(Unsaved::Lengthy);
-                }
-                let object = self.store.number();
-                (object, self.store.copy(it.fd, it.stat, object).map_err(failed)?)
-            }
-        };
+        let (object, copy) = self.copy(it)?;
         let file = Identity::of(it.stat);
         self.write(it.caller, Entry::Content { path: it.path.into(), file, meta, object })?;
         copy.into_iter().for_each(|copy| self.journal.sync_along(copy));
         Ok(())
+    }
+
+    /// Copies something, or finds the copy that was made ahead. Gives the
+    /// object, and what is to reach the disk.
+    pub(super) fn copy(&self, it: Named<'_>) -> Saved<(u64, Option<OwnedFd>)> {
+        let ahead = self.known().ahead.remove(&Identity::of(it.stat));
+        match ahead {
+            Some((state, object, copy)) if state == State::of(it.stat) => return Ok((object, copy)),
+            // Nothing speaks of it yet.
+            Some((_, stale, _)) => self.store.drop_object(stale).map_err(failed)?,
+            None => {}
+        }
+        if !it.is_patient && !Store::is_quick(it.stat) {
+            return Err(Unsaved::Lengthy);
+        }
+        let object = self.store.number();
+        Ok((object, self.store.copy(it.fd, it.stat, object).map_err(failed)?))
     }
 
     /// Copies a large file where nobody waits for it, for the next

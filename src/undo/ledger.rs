@@ -82,6 +82,8 @@ pub struct Before {
     pub object: Option<u64>,
     /// Whether that is a copy.
     pub copied: bool,
+    /// How many names the file had when it lost this one; 0 where it did not.
+    pub links: u32,
 }
 
 /// Something as the session left it.

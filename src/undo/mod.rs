@@ -4,7 +4,6 @@
 //! Before the broker changes something that is to be kept, the `keeper` saves
 //! what would be lost in the session's `store` and says in its `journal` what is
 //! about to happen.
-
 //!
 //! Reading goes the other way: the `ledger` folds a journal into what the session
 //! changed, a `plan` looks at what became of that since, and `restore` takes it
@@ -21,6 +20,7 @@ mod journal;
 mod keeper;
 mod ledger;
 mod meta;
+mod names;
 mod objects;
 mod plan;
 mod read;

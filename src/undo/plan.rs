@@ -77,6 +77,8 @@ pub struct Item {
 pub struct Plan {
     /// Changes that are still to be undone, parents before what is beneath.
     pub items: Vec<Item>,
+    /// Where the session worked.
+    pub workspace: PathBuf,
 }
 
 impl Plan {
@@ -107,7 +109,7 @@ impl Plan {
             }
         }
         items.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(Plan { items })
+        Ok(Plan { items, workspace: ledger.session.workspace.clone() })
     }
 
     /// Things that are undone, directories of which only the times changed left out.

@@ -98,7 +98,8 @@ impl<'a> Undo<'a> {
                 Some((conflict, _)) => outcome.skipped.push((item.path, conflict)),
             }
         }
-        Work { undo: self, items, done: 0, progress: &mut progress, outcome }.run()
+        let workspace = &plan.workspace;
+        Work { undo: self, workspace, items, done: 0, progress: &mut progress, outcome }.run()
     }
 
     fn caller() -> Pid {
@@ -168,6 +169,17 @@ impl<'a> Undo<'a> {
         if let Some(stat) = spot.stat()? {
             self.keeper.made(Self::caller(), arrival.1, &stat);
         }
+        Ok(())
+    }
+
+    /// Gives a file a further name.
+    pub(super) fn link(&self, from: &Spot, to: &Spot, kind: Kind) -> Step {
+        self.keep_names(to)?;
+        let fd = from.pin()?;
+        let number = self.keeper.before_create(Self::caller(), to.path(), kind)?;
+        file::link(fd.as_fd(), to.dir(), to.name())
+            .inspect_err(|_| self.keeper.failed(Self::caller(), number))?;
+        self.keeper.made(Self::caller(), number, &file::stat(fd.as_fd(), c"")?);
         Ok(())
     }
 

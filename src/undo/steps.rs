@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::UndoError;
-use super::entry::{Kind, Meta};
+use super::entry::{Identity, Kind, Meta};
 use super::ledger::Before;
+use super::names::Names;
 use super::plan::{Act, Conflict, Item};
 use super::restore::{Outcome, Step, Undo};
 use super::spot::{Spot, look};
@@ -15,6 +16,7 @@ use super::spot::{Spot, look};
 /// The steps of one undo.
 pub(super) struct Work<'a> {
     pub(super) undo: &'a Undo<'a>,
+    pub(super) workspace: &'a Path,
     pub(super) items: Vec<Item>,
     pub(super) done: usize,
     pub(super) progress: &'a mut dyn FnMut(usize),
@@ -75,19 +77,32 @@ impl Work<'_> {
         }
     }
 
-    /// What was there before gets its name and content back, parents first.
+    /// What was there before gets its name and content back, parents first, and
+    /// what was one of several names of a file behind the others.
     fn put_in_place(&mut self) {
-        for index in 0..self.items.len() {
-            if self.items[index].before.is_none() {
-                continue;
-            }
-            let step = self.place(index);
+        let several: HashSet<Identity> = self.items.iter().filter_map(Item::file_of_several_names).collect();
+        let is_shared = |item: &Item, before: &Before| {
+            item.is_made_anew() && before.file.is_some_and(|file| several.contains(&file))
+        };
+        let indices = (0..self.items.len()).filter_map(|index| {
+            let item = &self.items[index];
+            item.before.as_ref().map(|before| (index, is_shared(item, before)))
+        });
+        let (shared, alone): (Vec<_>, Vec<_>) = indices.partition(|(_, is_shared)| *is_shared);
+        for (index, _) in alone {
+            let step = self.place(index, &mut Names::default());
+            self.note(index, step);
+            self.tell();
+        }
+        let mut names = Names::of(several, &self.items, self.workspace);
+        for (index, _) in shared {
+            let step = self.place(index, &mut names);
             self.note(index, step);
             self.tell();
         }
     }
 
-    fn place(&mut self, index: usize) -> Step {
+    fn place(&mut self, index: usize, names: &mut Names) -> Step {
         let Some(before) = self.items[index].before.clone() else { return Ok(()) };
         let (path, now) = (self.items[index].path.clone(), self.items[index].now.clone());
         match now {
@@ -101,7 +116,7 @@ impl Work<'_> {
             }
             None => {
                 self.make_way(index, &path)?;
-                return self.bring_back(&before, &Spot::at(&path)?);
+                return self.bring_back(&before, &Spot::at(&path)?, names);
             }
         }
         Ok(())
@@ -130,7 +145,11 @@ impl Work<'_> {
     }
 
     /// Brings back what is gone.
-    fn bring_back(&self, before: &Before, spot: &Spot) -> Step {
+    fn bring_back(&self, before: &Before, spot: &Spot, names: &mut Names) -> Step {
+        if let Some(name) = names.find(before) {
+            return self.undo.link(&Spot::at(name)?, spot, before.kind);
+        }
+        names.add(before, spot.path());
         match (before.object, before.content) {
             _ if before.kind == Kind::Dir => self.undo.make_dir(spot),
             // The file itself, for its other names, and later what was in it.

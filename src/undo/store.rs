@@ -18,7 +18,7 @@ use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use super::entry::{Kind, Meta};
 use super::meta;
 use crate::policy::UndoLimits as Limits;
-use crate::sys::copy::{copy_content, has_writer};
+use crate::sys::copy::{copy_content, may_be_open};
 use crate::sys::file::{self, Stat, open_path, reopen};
 
 /// Where a session's objects lie in the directory of all sessions.
@@ -179,14 +179,16 @@ pub(super) fn copy_special(
     Ok(())
 }
 
-/// Whether something outside the broker could still change a pinned file's
-/// content once it has lost its name: another name, or a writable descriptor.
-pub(super) fn may_still_change(fd: BorrowedFd<'_>, stat: &Stat) -> bool {
-    if Kind::of(stat.mode) != Kind::File {
-        return false;
+/// Whether somebody could tell, or change what is kept, if a pinned file that
+/// loses its name lived on in the store: by another name, of which the number of
+/// links would say one too many, or by a descriptor. It is copied then.
+pub(super) fn has_other_users(fd: BorrowedFd<'_>, stat: &Stat) -> bool {
+    match Kind::of(stat.mode) {
+        Kind::Dir => false,
+        // What cannot be opened for reading cannot be copied either.
+        Kind::File => stat.links > 1 || open_to_read(fd).is_ok_and(|file| may_be_open(&file)),
+        _ => stat.links > 1,
     }
-    // Who cannot read it cannot copy it either, and nobody in the jail has it open.
-    stat.links > 1 || open_to_read(fd).is_ok_and(|file| has_writer(&file))
 }
 
 /// Opens a pinned regular file to read it, without its time of access changing
