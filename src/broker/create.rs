@@ -55,11 +55,14 @@ fn make(
     }
     free(&place, kind == Kind::Dir)?;
     judge.check(call, &place.path(), Verb::Create, None)?;
-    shared.creating(call, &place, kind, || act(&place))?;
-    // Only what nobody can have put there in its place.
-    if let Some(stat) = place.stat()? {
-        judge.adopt(&stat);
-    }
+    shared.creating(call, &place, kind, || {
+        act(&place)?;
+        // Only what nobody can have put there in its place.
+        if let Some(stat) = place.stat()? {
+            judge.adopt(&stat);
+        }
+        Ok(())
+    })?;
     Ok(Reply::Done(0))
 }
 
@@ -112,9 +115,10 @@ pub(super) fn link(shared: &Shared, call: &Call, from: &Subject, to: &Named) -> 
         shared.keep_meta(call, &pinned, source)?;
     }
     shared.creating(call, &place, Kind::of(stat.mode), || {
-        file::link(pinned.as_fd(), place.dir(), place.written().as_c_str())
+        file::link(pinned.as_fd(), place.dir(), place.written().as_c_str())?;
+        adopt_from_scratch(shared, source, &stat);
+        Ok(())
     })?;
-    adopt_from_scratch(shared, source, &stat);
     Ok(Reply::Done(0))
 }
 

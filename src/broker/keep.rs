@@ -58,7 +58,8 @@ impl Shared {
         })
     }
 
-    /// Makes a name, and journals it where that is wanted.
+    /// Makes a name, and journals it where that is wanted. `make` also says
+    /// what is the session's own now.
     pub(super) fn creating<T>(
         &self,
         call: &Call,
@@ -67,6 +68,10 @@ impl Shared {
         make: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         let path = place.path();
+        let make = || {
+            let _making = self.judge.own.making();
+            make()
+        };
         if !self.keeps(&path) {
             return make();
         }

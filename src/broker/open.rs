@@ -236,14 +236,15 @@ impl Opening<'_> {
         }
         let mode = self.shared.umasks.apply(self.call.caller, place.dir(), mode)?;
         let flags = flags | OFlag::O_EXCL;
-        let created = self
-            .shared
-            .creating(self.call, place, Kind::File, || file::create(place.dir(), place.name(), flags, mode));
+        let created = self.shared.creating(self.call, place, Kind::File, || {
+            let file = file::create(place.dir(), place.name(), flags, mode)?;
+            judge.own.add(&file::stat(file.as_fd(), c"")?);
+            Ok(file)
+        });
         let file = match created {
             Err(Errno::EEXIST) if !self.how.flags.contains(OFlag::O_EXCL) => return Ok(None),
             other => other?,
         };
-        judge.own.add(&file::stat(file.as_fd(), c"")?);
         self.opened(file, None, Some(place.try_clone()?)).map(Some)
     }
 

@@ -2,7 +2,7 @@
 //! wherever it was allowed to make it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::sys::file::Stat;
 
@@ -23,6 +23,8 @@ const MOST: usize = (1 << 20) / 8 * 7;
 #[derive(Debug, Default)]
 pub(super) struct Own {
     generations: Mutex<Generations>,
+    /// Read while something is made and not known yet.
+    making: RwLock<()>,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +84,12 @@ impl Generation {
 }
 
 impl Own {
+    /// While this is held whoever asks about something that nobody knows waits:
+    /// it may be what is just being made. The holder must not ask.
+    pub(super) fn making(&self) -> RwLockReadGuard<'_, ()> {
+        self.making.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The session made this.
     pub(super) fn add(&self, stat: &Stat) {
         self.insert(stat, false, MOST);
@@ -93,7 +101,7 @@ impl Own {
     }
 
     fn insert(&self, stat: &Stat, is_bound: bool, most: usize) {
-        let known = self.get(stat).is_some_and(Made::is_bound);
+        let known = self.known(stat).is_some_and(Made::is_bound);
         let Some(made) = Made::of(stat, is_bound || known) else { return };
         let mut generations = self.lock();
         if generations.young.len >= most {
@@ -113,6 +121,13 @@ impl Own {
     }
 
     fn get(&self, stat: &Stat) -> Option<Made> {
+        self.known(stat).or_else(|| {
+            drop(self.making.write());
+            self.known(stat)
+        })
+    }
+
+    fn known(&self, stat: &Stat) -> Option<Made> {
         let wanted = Made::of(stat, false)?;
         let generations = self.lock();
         // What is known of the number later is what is true of it.
@@ -160,6 +175,19 @@ mod tests {
         assert!(!own.has(&file(7, Some((1, 2)))));
         assert!(!own.has(&file(8, Some((1, 1)))));
         assert!(!own.has(&Stat { device: (8, 2), ..file(7, Some((1, 1))) }));
+    }
+
+    #[test]
+    fn what_is_just_being_made_is_waited_for() {
+        let own = Own::default();
+        std::thread::scope(|scope| {
+            let making = own.making();
+            let asking = scope.spawn(|| own.has(&file(7, Some((1, 1)))));
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            own.add(&file(7, Some((1, 1))));
+            drop(making);
+            assert!(asking.join().unwrap_or(false));
+        });
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::setup;
-use crate::undo::{Ledger, read};
+use crate::undo::{Ledger, read, undone_by};
 
 /// Paths as they are in the journal: real and absolute, also of what is gone.
 pub(super) fn journaled(path: &Path, current: &Path) -> PathBuf {
@@ -46,7 +46,8 @@ pub(super) fn journals(sessions: &Path) -> Result<Vec<String>, CliError> {
     crate::undo::journaled(sessions).map_err(|error| CliError::Record(sessions.to_path_buf(), error))
 }
 
-/// The latest session that worked here, above, or beneath, and was not undone.
+/// The latest session that worked here, above, or beneath, is no undo,
+/// and was not undone.
 fn latest(sessions: &Path, known: &[String], current: &Path) -> Option<String> {
     let here = current.canonicalize().ok()?;
     known
@@ -54,8 +55,9 @@ fn latest(sessions: &Path, known: &[String], current: &Path) -> Option<String> {
         .rev()
         .find(|id| {
             read(sessions, id).is_ok_and(|journal| {
-                let Ledger { session, undone_by, .. } = Ledger::of(&journal.lines);
-                undone_by.is_empty() && here.starts_with(&session.workspace)
+                let ledger = Ledger::of(&journal.lines);
+                let is_undone = matches!(undone_by(sessions, &ledger), Ok(Some((_, true))));
+                !is_undone && ledger.session.undoes.is_none() && here.starts_with(&ledger.session.workspace)
             })
         })
         .cloned()

@@ -90,6 +90,10 @@ fn fill(row: &mut Row, found: Overview) {
         Standing::Running => "running",
         Standing::Undoable => "undoable",
         Standing::Killed => "killed, undoable",
+        Standing::PartlyUndone(by) => {
+            row.undone_by = Some(by);
+            "partly undone"
+        }
         Standing::Undone(by) => {
             row.undone_by = Some(by);
             "undone"

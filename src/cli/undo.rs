@@ -10,9 +10,10 @@ use super::error::CliError;
 use super::session::chosen;
 use super::{print, setup};
 use crate::audit::Session;
-use crate::policy::{UndoLimits, visible};
+use crate::policy::visible;
 use crate::undo::{
-    Act, Conflict, Item, Keeper, Ledger, Objects, Outcome, Plan, Resolution, Selection, Undo, UndoError, read,
+    Act, Back, Conflict, Item, Keeper, Ledger, Objects, Outcome, Plan, Resolution, Selection, Undo,
+    UndoError, read,
 };
 
 /// Something was left as it is.
@@ -34,7 +35,9 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     }
     let ledger = Ledger::of(&journal.lines);
     let selection = Selection { paths, command: args.command };
-    let plan = Plan::new(&ledger, &selection).map_err(|errno| failed(errno.into()))?;
+    let is_whole = selection.paths.is_empty() && selection.command.is_none();
+    let back = Back::of(&sessions, &ledger).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;
+    let plan = Plan::new(&ledger, &selection, &back).map_err(|errno| failed(errno.into()))?;
     let base = ledger.session.workspace.clone();
     if plan.items.is_empty() {
         eprintln!("stockade: nothing is left to undo in session {id}");
@@ -48,8 +51,7 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
         return Ok(INCOMPLETE);
     }
     let own = new_session(&id, &base);
-    let keeper =
-        Keeper::new(&sessions, own.clone(), UndoLimits { max_size: u64::MAX, ..UndoLimits::default() });
+    let keeper = Keeper::of_undo(&sessions, own.clone(), &id);
     keeper.follow(nix::unistd::getpid());
     let objects = Objects::of(&sessions, &id, &journal.lines);
     let undo = Undo::new(&keeper, &objects, &id);
@@ -60,7 +62,8 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     if keeper.has_begun() {
         let record = |error| CliError::Record(keeper.journal_path().to_path_buf(), error);
         keeper.close(&sessions, &own.id, 0).map_err(record)?;
-        Keeper::mark_undone(&sessions, &id, &own.id).map_err(record)?;
+        let is_whole = is_whole && outcome.is_complete();
+        Keeper::mark_undone(&sessions, &id, &own.id, is_whole).map_err(record)?;
     }
     resolver.failed.map_or(Ok(()), Err)?;
     summary(&outcome, &base, keeper.has_begun().then_some(own.id.as_str()))
@@ -223,8 +226,7 @@ fn summary(outcome: &Outcome, base: &Path, own: Option<&str>) -> Result<u8, CliE
     }
     let again = own.map(|id| format!("; to take that back: stockade undo {id}")).unwrap_or_default();
     print(&format!("undone: {}{again}\n", things(outcome.undone)))?;
-    let is_complete = outcome.skipped.is_empty() && outcome.failed.is_empty();
-    Ok(if is_complete { 0 } else { INCOMPLETE })
+    Ok(if outcome.is_complete() { 0 } else { INCOMPLETE })
 }
 
 impl UndoArgs {

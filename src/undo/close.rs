@@ -43,13 +43,13 @@ impl Keeper {
         Ok(Closed { changed: ledger.changed() })
     }
 
-    /// Says in the journal of an earlier session that this one took it back.
-    pub fn mark_undone(sessions: &Path, earlier: &str, by: &str) -> io::Result<()> {
+    /// Says in the journal of an earlier session that another one took it back, all or in part.
+    pub fn mark_undone(sessions: &Path, earlier: &str, by: &str, whole: bool) -> io::Result<()> {
         let journal = super::journal::journal_path(sessions, earlier);
         let mut file = crate::audit::Appended::reopen(&journal)?;
         let seq = file.lines();
         let time = jiff::Timestamp::now().as_millisecond();
-        file.append(&Line { seq, time, by: 0, entry: Entry::Undone { session: by.to_string() } })
+        file.append(&Line { seq, time, by: 0, entry: Entry::Undone { session: by.to_string(), whole } })
     }
 
     fn write_last(&self, entry: Entry) -> io::Result<()> {

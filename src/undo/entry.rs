@@ -41,6 +41,9 @@ pub enum Entry {
         command: Vec<Name>,
         /// Where it works.
         workspace: Name,
+        /// The session that this one takes back, where it is an undo.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undoes: Option<String>,
     },
     /// A further directory with objects: what lies on another file system than
     /// the session's own directory is kept there.
@@ -141,6 +144,8 @@ pub enum Entry {
     Undone {
         /// The other session.
         session: String,
+        /// Whether nothing of it was left out.
+        whole: bool,
     },
     /// The session ended by itself: all that it left is written above.
     End {

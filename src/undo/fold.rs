@@ -60,11 +60,12 @@ impl Fold {
     pub(super) fn add(&mut self, line: &Line) {
         let by = line.by;
         match &line.entry {
-            Entry::Start { session, command, workspace, .. } => {
+            Entry::Start { session, command, workspace, undoes, .. } => {
                 self.ledger.session = SessionInfo {
                     id: session.clone(),
                     command: command.iter().map(|word| word.0.clone()).collect(),
                     workspace: PathBuf::from(&workspace.0),
+                    undoes: undoes.clone(),
                     started: line.time,
                 };
             }
@@ -106,7 +107,7 @@ impl Fold {
                     self.things[thing].state = Some(state.clone());
                 }
             }
-            Entry::Undone { session } => self.ledger.undone_by.push(session.clone()),
+            Entry::Undone { session, whole } => self.ledger.undone_by.push((session.clone(), *whole)),
             Entry::End { saved, .. } => self.ledger.saved = Some(*saved),
             Entry::Store { .. } | Entry::Failed { .. } => {}
         }

@@ -41,6 +41,13 @@ impl Keeper {
         self.store.admit(it.stat).map_err(failed)?;
         let number = self.write(it.caller, remove(it.path, gone(it.stat, Some(object))))?;
         let taken = self.store.take(dir, name, object);
+        if let Err(errno) = taken
+            && errno != Errno::EXDEV
+            && self.store.is_at_fault(errno)
+        {
+            self.failed(it.caller, number);
+            return Err(failed(errno));
+        }
         let was = self.store.stat(object).map(|stat| Identity::of(&stat));
         if taken.is_ok() && was != Ok(Identity::of(it.stat)) {
             // Something that was made there meanwhile, which is the session's own.

@@ -33,6 +33,7 @@ pub(super) fn journal_path(sessions: &Path, id: &str) -> PathBuf {
 pub(super) struct Journal {
     path: PathBuf,
     session: Session,
+    undoes: Option<String>,
     state: Mutex<State>,
     syncer: Arc<Syncer>,
 }
@@ -60,9 +61,9 @@ struct Waiting {
 impl Journal {
     /// The journal of a session in the directory of all sessions, which need
     /// not exist.
-    pub(super) fn new(sessions: &Path, session: Session) -> Journal {
+    pub(super) fn new(sessions: &Path, session: Session, undoes: Option<String>) -> Journal {
         let path = journal_path(sessions, &session.id);
-        Journal { path, session, state: Mutex::default(), syncer: Arc::default() }
+        Journal { path, session, undoes, state: Mutex::default(), syncer: Arc::default() }
     }
 
     /// Writes what is about to happen and gives the line's number. Where this
@@ -111,6 +112,7 @@ impl Journal {
                 session: self.session.id.clone(),
                 command: self.session.command.iter().cloned().map(Name).collect(),
                 workspace: self.session.workspace.as_path().into(),
+                undoes: self.undoes.clone(),
             };
             file.append(&Line { time: self.session.started.as_millisecond(), ..line(0, 0, start) })
         });

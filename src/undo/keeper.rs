@@ -81,9 +81,20 @@ impl Keeper {
     /// The keeper of a session whose directory lies in that of all sessions.
     /// Nothing is made before there is something to save.
     pub fn new(sessions: &Path, session: Session, limits: Limits) -> Keeper {
+        Keeper::of(sessions, session, limits, None)
+    }
+
+    /// The same for a session that takes an earlier one back.
+    pub fn of_undo(sessions: &Path, session: Session, earlier: &str) -> Keeper {
+        // Whatever it takes: an undo must not fail half-way for a limit.
+        let limits = Limits { max_size: u64::MAX, ..Limits::default() };
+        Keeper::of(sessions, session, limits, Some(earlier.to_string()))
+    }
+
+    fn of(sessions: &Path, session: Session, limits: Limits, undoes: Option<String>) -> Keeper {
         Keeper {
             store: Store::new(objects_path(sessions, &session.id), limits),
-            journal: Journal::new(sessions, session),
+            journal: Journal::new(sessions, session, undoes),
             commands: Commands::default(),
             main: OnceLock::new(),
             known: Mutex::default(),

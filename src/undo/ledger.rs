@@ -21,8 +21,8 @@ pub struct Ledger {
     pub commands: Vec<CommandInfo>,
     /// What they changed, by path.
     pub changes: Vec<Change>,
-    /// Sessions that took it back.
-    pub undone_by: Vec<String>,
+    /// Sessions that took it back, and whether all of it.
+    pub undone_by: Vec<(String, bool)>,
     /// Objects that nothing needs to be as it was before.
     pub superfluous: Vec<u64>,
     /// Bytes that are kept, as the session itself said at its end.
@@ -38,6 +38,8 @@ pub struct SessionInfo {
     pub command: Vec<OsString>,
     /// Where it worked.
     pub workspace: PathBuf,
+    /// The session that it takes back, where it is an undo.
+    pub undoes: Option<String>,
     /// When it began, in milliseconds since 1970 (UTC).
     pub started: i64,
 }

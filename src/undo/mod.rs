@@ -9,6 +9,7 @@
 //! changed, a `plan` looks at what became of that since, and `restore` takes it
 //! back, saving and journaling each step as if a jail had made it.
 
+mod back;
 mod close;
 mod commands;
 pub mod diff;
@@ -30,6 +31,7 @@ mod spot;
 mod steps;
 mod store;
 
+pub use back::Back;
 pub use close::Closed;
 pub use error::UndoError;
 pub use keeper::{Keeper, Named, Saved, Unsaved};
@@ -38,4 +40,4 @@ pub use objects::Objects;
 pub use plan::{Act, Conflict, Item, Plan, Selection};
 pub use read::{Journal, read};
 pub use restore::{Outcome, Resolution, Undo};
-pub use sessions::{Overview, Pruned, Standing, journaled, overview, prune};
+pub use sessions::{Overview, Pruned, Standing, journaled, overview, prune, undone_by};

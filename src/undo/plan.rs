@@ -1,12 +1,13 @@
 //! What an undo will do: the session's changes as they stand now, and what a
 //! person has changed since.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::entry::{Identity, Kind, State};
+use super::back::Back;
+use super::entry::{Identity, Kind};
 use super::ledger::{After, Before, Change, Ledger};
 use super::spot::look;
 use crate::sys::file::Stat;
@@ -83,7 +84,7 @@ pub struct Plan {
 
 impl Plan {
     /// Looks at what became of a session's changes.
-    pub fn new(ledger: &Ledger, selection: &Selection) -> Result<Plan, Errno> {
+    pub fn new(ledger: &Ledger, selection: &Selection, back: &Back) -> Result<Plan, Errno> {
         let chosen = |change: &&Change| {
             let before = change.before.as_ref().map(|before| before.path.as_path());
             let after = change.after.as_ref().map(|after| after.path.as_path());
@@ -91,7 +92,7 @@ impl Plan {
         };
         let mut items = Vec::new();
         for change in ledger.changes.iter().filter(chosen) {
-            items.extend(Item::of(change)?);
+            items.extend(Item::of(change, back)?);
         }
         // Nothing is in the way that goes away itself.
         let leaving: HashSet<PathBuf> = items
@@ -99,12 +100,17 @@ impl Plan {
             .filter(|item| matches!(item.act, Act::Remove | Act::MoveBack) && item.conflict.is_none())
             .filter_map(|item| item.now.clone())
             .collect();
+        let after = |change: &Change| Some((change.after.as_ref()?.path.clone(), change.by.clone()));
+        let left: HashMap<PathBuf, Vec<u32>> = ledger.changes.iter().filter_map(after).collect();
         for item in &mut items {
             if item.conflict == Some(Conflict::Occupied) && leaving.contains(&item.path) {
                 item.conflict = None;
             }
-            let by_others = |number| item.by.iter().any(|by| *by != number);
-            if item.is_told() && selection.command.is_some_and(by_others) {
+            let is_others =
+                |by: &Vec<u32>| selection.command.is_some_and(|number| by.iter().any(|by| *by != number));
+            let is_taken =
+                item.conflict == Some(Conflict::Occupied) && left.get(&item.path).is_some_and(is_others);
+            if item.is_told() && (is_others(&item.by) || is_taken) {
                 item.conflict = Some(Conflict::Shared);
             }
         }
@@ -137,7 +143,12 @@ impl Item {
     }
 
     /// What is to be done about a change; none where nothing is left to do.
-    fn of(change: &Change) -> Result<Option<Item>, Errno> {
+    fn of(change: &Change, back: &Back) -> Result<Option<Item>, Errno> {
+        if let Some(before) = &change.before
+            && back.is_left(&before.path, look(&before.path)?.as_ref())
+        {
+            return Ok(None);
+        }
         let item = |path: &Path, now: Option<&Path>, act, conflict, kind| Item {
             path: path.to_path_buf(),
             now: now.map(Path::to_path_buf),
@@ -151,10 +162,12 @@ impl Item {
         };
         Ok(match (&change.before, &change.after) {
             (None, None) => None,
-            (None, Some(after)) => look(&after.path)?.map(|stat| {
-                let conflict = changed(after, after.file, &stat);
-                item(&after.path, Some(&after.path), Act::Remove, conflict, Kind::of(stat.mode))
-            }),
+            (None, Some(after)) => {
+                look(&after.path)?.filter(|stat| !back.is_known(after, stat)).map(|stat| {
+                    let conflict = changed(after, after.file, &stat);
+                    item(&after.path, Some(&after.path), Act::Remove, conflict, Kind::of(stat.mode))
+                })
+            }
             (Some(before), None) => match look(&before.path)? {
                 Some(stat) if Some(Identity::of(&stat)) == before.file => None,
                 there => {
@@ -193,14 +206,6 @@ impl Item {
 /// Whether something is not what the session left.
 fn changed(after: &After, file: Option<Identity>, now: &Stat) -> Option<Conflict> {
     let is_other = file.is_some_and(|file| file != Identity::of(now));
-    let is_changed = after.state.as_ref().is_some_and(|state| {
-        let now = State::of(now);
-        if Kind::of(now.mode) == Kind::Dir {
-            // Names in it may come and go.
-            (state.file, state.mode) != (now.file, now.mode)
-        } else {
-            *state != now
-        }
-    });
+    let is_changed = after.state.as_ref().is_some_and(|state| !state.is_still(now));
     (is_other || is_changed).then_some(Conflict::Changed)
 }

@@ -50,6 +50,13 @@ pub struct Outcome {
     pub failed: Vec<(PathBuf, UndoError)>,
 }
 
+impl Outcome {
+    /// Whether nothing was left out.
+    pub fn is_complete(&self) -> bool {
+        self.skipped.is_empty() && self.failed.is_empty()
+    }
+}
+
 /// An undo at work.
 pub struct Undo<'a> {
     /// Saves what the undo itself changes.

@@ -25,6 +25,8 @@ pub enum Standing {
     /// The same, but the session was killed, so that later changes by others
     /// cannot be told from its own.
     Killed,
+    /// This session took a part of them back.
+    PartlyUndone(String),
     /// This session took them back.
     Undone(String),
 }
@@ -60,13 +62,34 @@ pub fn journaled(sessions: &Path) -> io::Result<Vec<String>> {
 pub fn overview(sessions: &Path, id: &str) -> io::Result<Overview> {
     let journal = read(sessions, id)?;
     let ledger = Ledger::of(&journal.lines);
-    let standing = match ledger.undone_by.last() {
+    let standing = match undone_by(sessions, &ledger)? {
         _ if journal.is_running => Standing::Running,
-        Some(by) => Standing::Undone(by.clone()),
+        Some((by, true)) => Standing::Undone(by),
+        Some((by, false)) => Standing::PartlyUndone(by),
         None if journal.is_closed => Standing::Undoable,
         None => Standing::Killed,
     };
     Ok(Overview { ledger, standing, kept: stored(sessions, id)? })
+}
+
+/// The last session that took this one back and was not taken back itself, and
+/// whether it did so in full.
+pub fn undone_by(sessions: &Path, ledger: &Ledger) -> io::Result<Option<(String, bool)>> {
+    for (by, whole) in ledger.undone_by.iter().rev() {
+        let undo = match read(sessions, by) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            journal => Some(Ledger::of(&journal?.lines)),
+        };
+        // An undo is younger than what it takes back, so this comes to an end.
+        let is_undone = match &undo {
+            Some(undo) if undo.session.id > ledger.session.id => undone_by(sessions, undo)?,
+            _ => None,
+        };
+        if !matches!(is_undone, Some((_, true))) {
+            return Ok(Some((by.clone(), *whole)));
+        }
+    }
+    Ok(None)
 }
 
 /// Bytes that the objects of a session take.

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, ResolveFlag, openat, readlinkat, renameat};
+use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, symlinkat, unlinkat};
 
 use super::entry::{Kind, Meta};
 use super::meta;
@@ -93,6 +93,14 @@ impl Store {
     /// is saved in one step. `EXDEV`: it lies on another file system.
     pub(super) fn take(&self, dir: BorrowedFd<'_>, name: &std::ffi::CStr, object: u64) -> Result<(), Errno> {
         renameat(dir, name, self.dir()?.as_fd(), object_name(object).as_c_str())
+    }
+
+    /// Whether it is for this directory that something could not be moved here.
+    pub(super) fn is_at_fault(&self, errno: Errno) -> bool {
+        let Ok(dir) = self.dir() else { return true };
+        let is_removed = file::stat(dir.as_fd(), c"").is_ok_and(|stat| stat.links == 0);
+        let is_closed = || faccessat(&*dir, c".", AccessFlags::W_OK, AtFlags::AT_EACCESS).is_err();
+        matches!(errno, Errno::ENOSPC | Errno::EDQUOT) || is_removed || is_closed()
     }
 
     /// Gives a file a second name here. `EXDEV`, `EPERM`, `EMLINK`: it cannot have one.

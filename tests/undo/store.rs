@@ -3,6 +3,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 use super::random::latest;
 use super::{keeping, look_the_same};
@@ -22,7 +23,7 @@ fn limited(limit: &str) -> Jail {
 fn is_refused(jail: &Jail, script: &str, why: &str) {
     write(&jail.work.join("big"), &"x".repeat(1 << 20));
     let before = Tree::exact(&jail.work);
-    let out = jail.sh(&format!("{script}; cat $STOCKADE_REPORT"));
+    let out = jail.sh(&format!("({script}); cat $STOCKADE_REPORT"));
     assert!(out.err().contains(why), "{script}: {}\n{}", out.out(), out.err());
     assert!(out.out().contains("cannot be saved for undo"), "{script}: {}\n{}", out.out(), out.err());
     look_the_same(&before.without_dir_times(), &Tree::exact(&jail.work).without_dir_times(), script);
@@ -45,7 +46,7 @@ fn on_a_full_disk_nothing_is_changed() {
 
 #[test]
 fn a_store_that_is_gone_costs_nothing() {
-    for kept in ["objects", "journal.jsonl", "."] {
+    for kept in ["objects", "journal.jsonl", ""] {
         let jail = keeping();
         for name in ["first", "second", "third"] {
             write(&jail.work.join(name), name);
@@ -54,16 +55,24 @@ fn a_store_that_is_gone_costs_nothing() {
         let mut command = jail.command(&[
             "sh",
             "-c",
-            "rm first; echo > ready; while test ! -e go; do sleep 0.05; done; rm second; : > third; true",
+            "rm first; echo > ready; n=0; while test ! -e go -a $n -lt 400; do sleep 0.05; n=$((n+1)); done; \
+             rm second && exit 7; (: > third) && exit 7; exit 0",
         ]);
-        let running = command.spawn().expect("start it");
+        let running = command.stderr(Stdio::piped()).spawn().expect("start it");
         let is_ready = || jail.work.join("ready").exists();
         assert!(crate::support::process::eventually(std::time::Duration::from_secs(20), is_ready));
         let session = latest(&jail).expect("a session");
-        let path = sessions.join(&session).join(kept);
+        let dir = sessions.join(&session);
+        let path = if kept.is_empty() { dir } else { dir.join(kept) };
         if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.expect("remove it");
         write(&jail.work.join("go"), "");
-        running.wait_with_output().expect("wait for it");
+        let out = running.wait_with_output().expect("wait for it");
+        assert_eq!(out.status.code(), Some(0), "without {kept}");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(
+            said.contains("Input/output error") && !said.contains("No such file"),
+            "without {kept}: {said}"
+        );
         for name in ["second", "third"] {
             let text = fs::read_to_string(jail.work.join(name)).unwrap_or_default();
             assert_eq!(text, name, "without {kept}");
@@ -84,8 +93,9 @@ fn no_jail_reaches_the_store_and_no_other_user() {
     }
     let before = Tree::exact(&store);
     let script = format!(
-        "o={}; cat $o; ls $(dirname $o); rm $o; : > $o; chmod 600 $o; ln $o here; mv $o here; touch $(dirname $o)/9; \
-         ln README.md $(dirname $o)/8; mv README.md $(dirname $o)/7; echo done",
+        "o={}; for act in 'cat $o' 'ls $(dirname $o)' 'rm $o' ': > $o' 'chmod 600 $o' 'ln $o here' 'mv $o here' \
+         'touch $(dirname $o)/9' 'ln README.md $(dirname $o)/8' 'mv README.md $(dirname $o)/7'; do \
+         (eval \"$act\") && echo \"$act\"; done; echo done",
         object.display()
     );
     for profile in ["ci", "standard", "readonly"] {
