@@ -4,8 +4,6 @@
 use std::io;
 use std::path::Path;
 
-use nix::unistd::getpid;
-
 use super::entry::{Entry, Line, State};
 use super::keeper::Keeper;
 use super::ledger::Ledger;
@@ -28,10 +26,14 @@ impl Keeper {
         }
         let Journal { lines, .. } = read(sessions, id)?;
         let ledger = Ledger::of(&lines);
+        let mut changed = 0;
         for change in &ledger.changes {
-            let Some(after) = &change.after else { continue };
-            // What is gone has no state; a directory that cannot be searched hides it.
-            if let Ok(Some(stat)) = look(&after.path) {
+            let now = change.after.as_ref().map(|after| (after, look(&after.path)));
+            // What the session made and removed again is no change. A directory
+            // that cannot be searched hides what is in it.
+            let is_there = change.before.is_some() || !matches!(now, Some((_, Ok(None))));
+            changed += usize::from(is_there && !change.only_times);
+            if let Some((after, Ok(Some(stat)))) = now {
                 let path = after.path.as_path().into();
                 self.write_last(Entry::After { path, state: State::of(&stat) })?;
             }
@@ -40,7 +42,7 @@ impl Keeper {
             self.drop_object(*object)?;
         }
         self.write_last(Entry::End { status, saved: self.saved() })?;
-        Ok(Closed { changed: ledger.changed() })
+        Ok(Closed { changed })
     }
 
     /// Says in the journal of an earlier session that another one took it back, all or in part.
@@ -53,6 +55,6 @@ impl Keeper {
     }
 
     fn write_last(&self, entry: Entry) -> io::Result<()> {
-        self.say(getpid(), entry).map(drop)
+        self.journal.write(0, entry).map(drop)
     }
 }

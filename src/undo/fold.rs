@@ -239,10 +239,16 @@ impl Fold {
     /// What it comes to.
     pub(super) fn finish(mut self) -> Ledger {
         self.share_first();
-        let mut paths = HashMap::new();
-        collect(&self.root, PathBuf::from("/"), &mut paths);
+        let mut places = HashMap::new();
+        collect(&self.root, &self.things, PathBuf::from("/"), Some(PathBuf::from("/")), &mut places);
         for (index, thing) in self.things.into_iter().enumerate() {
-            let after = paths.remove(&index).filter(|_| !thing.is_gone).map(|path| After {
+            let (path, origin) = places.remove(&index).filter(|_| !thing.is_gone).unzip();
+            // Something may be where it was while the directory there is another.
+            let is_strange = thing
+                .before
+                .as_ref()
+                .is_some_and(|before| origin.is_some_and(|origin| origin.as_ref() != Some(&before.path)));
+            let after = path.map(|path| After {
                 path,
                 kind: thing.kind.unwrap_or(Kind::File),
                 file: thing.file,
@@ -250,7 +256,9 @@ impl Fold {
             });
             let has_moved = match (&thing.before, &after) {
                 (None, None) => continue,
-                (Some(before), Some(after)) => before.path != after.path,
+                // Made and removed again, of which nothing needs to be said.
+                (None, Some(After { state: None, .. })) if self.ledger.saved.is_some() => continue,
+                (Some(before), Some(after)) => before.path != after.path || is_strange,
                 _ => true,
             };
             let has_content = thing.before.as_ref().is_some_and(|before| before.content.is_some());
@@ -293,11 +301,25 @@ fn names(path: &Path) -> impl Iterator<Item = &OsStr> {
     })
 }
 
-fn collect(node: &Node, path: PathBuf, paths: &mut HashMap<usize, PathBuf>) {
+/// Where each thing is, and where it would have been before if it had never been
+/// spoken of.
+fn collect(
+    node: &Node,
+    things: &[Thing],
+    path: PathBuf,
+    origin: Option<PathBuf>,
+    places: &mut HashMap<usize, (PathBuf, Option<PathBuf>)>,
+) {
+    let own = match node.occupant {
+        Occupant::Untouched => origin.clone(),
+        Occupant::Thing(thing) => things[thing].before.as_ref().map(|before| before.path.clone()),
+        Occupant::Empty => None,
+    };
     for (name, child) in &node.children {
-        collect(child, path.join(name), paths);
+        let origin = own.as_ref().map(|origin| origin.join(name));
+        collect(child, things, path.join(name), origin, places);
     }
     if let Occupant::Thing(thing) = node.occupant {
-        paths.insert(thing, path);
+        places.insert(thing, (path, origin));
     }
 }

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use super::entry::{Entry, Identity, Kind, Line, Meta, State};
 use super::fold::Fold;
 
+#[cfg(test)]
+mod model;
+
 /// What a session changed.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
