@@ -42,6 +42,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     crate::fidelity::ODD,
     crate::fidelity::RANDOM,
     crate::undo::RANDOM,
+    crate::undo::USERS,
     ipc::ATTACKS,
     links::ATTACKS,
     listeners::ATTACKS,

@@ -6,8 +6,10 @@ mod incidents;
 mod killed;
 mod random;
 mod store;
+mod users;
 
 pub use random::ATTACKS as RANDOM;
+pub use users::ATTACKS as USERS;
 
 use crate::support::fixture::write;
 use crate::support::tree::assert_same;
