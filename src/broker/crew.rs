@@ -6,6 +6,7 @@
 //! that looks now and then whether calls wait that nobody has received, because
 //! the receiver is busy for long or because there are many callers.
 
+use std::num::NonZero;
 use std::os::unix::thread::JoinHandleExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -40,6 +41,8 @@ pub(super) struct Crew {
     wanted: AtomicUsize,
     /// Calls that were received and not answered yet.
     serving: AtomicUsize,
+    /// Calls that were answered.
+    served: AtomicUsize,
     /// Whether the watcher is awake.
     is_watched: AtomicBool,
     is_stopping: AtomicBool,
@@ -50,6 +53,7 @@ pub(super) struct Serving<'a>(&'a Crew);
 
 impl Drop for Serving<'_> {
     fn drop(&mut self) {
+        self.0.served.fetch_add(1, Ordering::SeqCst);
         self.0.serving.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -140,12 +144,16 @@ impl Crew {
     }
 
     fn watch(&self, shared: &Arc<Shared>) {
-        let (mut calm, mut idle) = (0, 0);
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let (mut calm, mut idle, mut served) = (0, 0, 0);
         while !self.is_stopping() {
             thread::park_timeout(TICK);
             if shared.listener.has_waiting() {
                 (calm, idle) = (0, 0);
-                if self.receivers.load(Ordering::SeqCst) < MOST
+                // More than there are processors help only where all are held up.
+                let before = std::mem::replace(&mut served, self.served.load(Ordering::SeqCst));
+                let most = if served == before { MOST } else { processors };
+                if self.receivers.load(Ordering::SeqCst) < most
                     && let Err(error) = self.grow(shared)
                 {
                     tracing::warn!(%error, "no further thread receives");
