@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use nix::fcntl::RenameFlags;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::reply::{LENGTHY, Served};
@@ -173,9 +174,10 @@ impl Shared {
         call: &Call,
         (from, source): (&Place, &Stat),
         (to, target): (&Place, Option<&Stat>),
-        exchange: bool,
+        flags: RenameFlags,
         act: impl FnOnce() -> Result<(), Errno>,
     ) -> Result<(), Errno> {
+        let exchange = flags.contains(RenameFlags::RENAME_EXCHANGE);
         let (old, new) = (from.path(), to.path());
         if !self.keeps(&new) {
             return act();
@@ -194,9 +196,16 @@ impl Shared {
         }
         let pinned = from.pin()?;
         let it = self.named(call, pinned.as_fd(), source, &old);
+        let object = replaced.as_ref().and_then(|gone| gone.object);
         let number = self.keeper.before_rename(it, &new, exchange, replaced);
         let number = number.map_err(|why| self.unsaved(call, it, why))?;
-        act().inspect_err(|_| self.keeper.failed(call.caller, number))
+        // The kernel leaves a device where it was.
+        let leaves_one = flags.contains(RenameFlags::RENAME_WHITEOUT);
+        let acted = if leaves_one { self.creating(call, from, Kind::Device, act) } else { act() };
+        acted.inspect_err(|_| {
+            self.keeper.failed(call.caller, number);
+            self.keeper.not_replaced(object);
+        })
     }
 
     fn replaced(&self, call: &Call, to: &Place, path: &Path, target: &Stat) -> Result<Gone, Errno> {
@@ -217,10 +226,12 @@ impl Shared {
         act: impl FnOnce() -> Result<(), Errno>,
     ) -> Result<(), Errno> {
         let path = to.path();
+        let object = replaced.as_ref().and_then(|gone| gone.object);
         let said = self.keeper.before_arrival(call.caller, &path, Kind::of(source.mode), replaced);
         let (gone, number) = said.map_err(|why| self.unsaved_name(call, &path, why))?;
         act().inspect(|()| self.keeper.made(call.caller, number, source)).inspect_err(|_| {
             gone.into_iter().chain([number]).for_each(|number| self.keeper.failed(call.caller, number));
+            self.keeper.not_replaced(object);
         })
     }
 }

@@ -136,21 +136,29 @@ impl Move {
             scratch.extend(back.tree(&self.to, &target)?);
         }
         let (old, new) = (self.from.written(), self.to.written());
-        let act = || renameat2(self.from.dir(), old.as_c_str(), self.to.dir(), new.as_c_str(), self.flags);
+        let act = || {
+            renameat2(self.from.dir(), old.as_c_str(), self.to.dir(), new.as_c_str(), self.flags)?;
+            self.adopt_whiteout(judge)
+        };
         if self.target.is_some_and(|target| self.source.is_same_file(&target)) {
             // Two names of one file: nothing happens, and both stay.
             return act().map(|()| Reply::Done(0));
         }
         let (source, target) = ((&self.from, &self.source), (&self.to, self.target.as_ref()));
-        shared.renaming(call, source, target, self.is_exchange(), act)?;
+        shared.renaming(call, source, target, self.flags, act)?;
         scratch.iter().for_each(|stat| judge.adopt(stat));
+        self.update(judge, &from, &to);
+        Ok(Reply::Done(0))
+    }
+
+    /// `RENAME_WHITEOUT` leaves a device, which is the session's own.
+    fn adopt_whiteout(&self, judge: &Judge) -> Result<(), Errno> {
         if self.flags.contains(RenameFlags::RENAME_WHITEOUT)
             && let Some(left) = self.from.stat()?.filter(|stat| stat.is(libc::S_IFCHR))
         {
             judge.own.add(&left);
         }
-        self.update(judge, &from, &to);
-        Ok(Reply::Done(0))
+        Ok(())
     }
 
     fn update(&self, judge: &Judge, from: &Path, to: &Path) {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::policy::Size;
+
 /// A jail for coding agents that the Linux kernel enforces.
 ///
 /// Runs a command so that it can do its work and nothing else: what lies
@@ -242,9 +244,13 @@ pub struct PruneArgs {
     #[arg(long, value_name = "DAYS")]
     pub keep_days: Option<u32>,
 
-    /// Then remove the oldest until all together keep no more than this many MiB [default: 20480].
-    #[arg(long, value_name = "MIB")]
-    pub max_size: Option<u64>,
+    /// Then remove the oldest until all together keep no more than this, such as 5GiB [default: 20GiB].
+    #[arg(long, value_name = "SIZE")]
+    pub max_size: Option<Size>,
+
+    /// Remove everything but what runs; else the newest that keeps anything stays.
+    #[arg(long, conflicts_with_all = ["keep_days", "max_size"])]
+    pub all: bool,
 
     /// Only show what would be removed.
     #[arg(long)]

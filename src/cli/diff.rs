@@ -21,7 +21,7 @@ pub(super) fn main(args: &DiffArgs) -> Result<u8, CliError> {
         eprintln!("stockade: the journal of session {id} is damaged from line {line} on: {why}");
     }
     let ledger = Ledger::of(&journal.lines);
-    let objects = Objects::of(&sessions, &id, &journal.lines);
+    let objects = Objects::of(&sessions, &id, &journal);
     let selection = Selection { paths, command: args.command };
     let rows = ledger.rows(&selection).map_err(failed)?;
     let base = ledger.session.workspace.clone();

@@ -10,6 +10,7 @@ use super::args::RestoreArgs;
 use super::error::CliError;
 use super::{session, setup};
 use crate::sys::copy::copy_content;
+use crate::sys::file;
 use crate::undo::entry::Kind;
 use crate::undo::{Before, Ledger, Objects, UndoError, read};
 
@@ -27,7 +28,7 @@ pub(super) fn main(args: &RestoreArgs) -> Result<(), CliError> {
         .filter(|before| before.path == path)
         .find(|before| before.content.or(before.object).is_some())
         .ok_or_else(|| failed(UndoError::NothingSaved))?;
-    let objects = Objects::of(&sessions, &id, &journal.lines);
+    let objects = Objects::of(&sessions, &id, &journal);
     let written = if args.to == Path::new("-") {
         to_standard_output(&objects, &before)
     } else {
@@ -56,7 +57,7 @@ fn to_file(objects: &Objects, before: &Before, to: &Path, force: bool) -> io::Re
         Kind::File => {
             let from = objects.open(object)?;
             let new = OpenOptions::new().write(true).create_new(true).open(to)?;
-            copy_content(from.as_fd(), new.as_fd(), objects.stat(object)?.size)?;
+            copy_content(from.as_fd(), new.as_fd(), file::stat(from.as_fd(), c"")?.size)?;
             before.give_metadata(&new)
         }
         _ => Err(io::Error::other("only files and symbolic links can be restored to another name")),

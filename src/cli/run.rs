@@ -13,9 +13,9 @@ use crate::audit::{Log, Session, Summary};
 use crate::broker::Records;
 use crate::launch::{self, LaunchError, Request};
 use crate::policy::plan::{Mode, Plan};
-use crate::policy::{Network, UnixSockets};
+use crate::policy::{Access, Network, UnixSockets};
 use crate::sys::socket::can_take_descriptors;
-use crate::undo::{Keeper, prune};
+use crate::undo::{Keeper, Sparing, prune};
 
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
@@ -56,8 +56,10 @@ pub(super) fn records(plan: &Plan, command: &[OsString]) -> Records {
     let report = plan.report.as_ref().map(|report| report.path.clone());
     let sessions = setup::sessions_dir(&places.home);
     let limits = plan.policy.settings.undo;
+    let policy = Arc::clone(&plan.policy);
+    let may_lie = Box::new(move |path: &Path| policy.access(path) == Access::HIDDEN);
     Records {
-        keeper: Arc::new(Keeper::new(&sessions, session.clone(), limits)),
+        keeper: Arc::new(Keeper::new(&sessions, session.clone(), limits, may_lie)),
         log: Arc::new(Log::new(&sessions, session, report)),
     }
 }
@@ -86,7 +88,7 @@ pub(super) fn session_id(started: jiff::Timestamp) -> String {
 /// Removes what old sessions keep, as the profile says, and says so.
 fn make_room(sessions: &Path, plan: &Plan) {
     let limits = plan.policy.settings.undo;
-    match prune(sessions, limits, false) {
+    match prune(sessions, Sparing::Within(limits), false) {
         Ok(pruned) if pruned.left > limits.max_size => eprintln!(
             "stockade: what sessions keep takes {}, more than `undo: {{max_size: …}}` allows; nothing of the \
              newest is removed by itself",

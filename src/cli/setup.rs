@@ -14,6 +14,7 @@ use crate::policy::plan::{self, Mode, Plan};
 use crate::policy::report::REPORT_END;
 use crate::policy::{self, Access, LayerKind, LayerSource, Places, Policy, ReportPlaces, Rule};
 use crate::seccomp;
+use crate::undo::sibling_stores;
 
 /// Where machine policy lies; it must belong to root.
 pub(super) const MACHINE_POLICY: &str = "/etc/stockade/policy.yaml";
@@ -41,7 +42,9 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
     let state = state_dir(&home);
-    let layers = layers(args, &current, &workspace, own_files(&home, &state))?;
+    let stores =
+        sibling_stores(&sessions_dir(&home)).map_err(|error| CliError::Record(state.clone(), error))?;
+    let layers = layers(args, &current, &workspace, own_files(&home, &state, &stores))?;
     let tmpdir = private_tmpdir();
     let report = Some(report_places(&tmpdir, &state));
     let places = Places { workspace, home, tmpdir, report };
@@ -85,17 +88,15 @@ fn layers(
 
 /// Stockade's records are hidden and its settings never writable, whatever a
 /// profile says: who could change them could loosen the next run.
-fn own_files(home: &Path, state: &Path) -> LayerSource {
+fn own_files(home: &Path, state: &Path, stores: &[PathBuf]) -> LayerSource {
     let rule = |access, path: &Path, why: &str| Rule::for_path(access, path, why, Rule::STOCKADE);
-    LayerSource {
-        kind: LayerKind::Machine,
-        profiles: Vec::new(),
-        extra: vec![
-            rule(Access::HIDDEN, state, "records of every session"),
-            rule(Access::READ, &config_dir(home), "settings that loosen or tighten the next run"),
-            rule(Access::READ, Path::new("/etc/stockade"), "the machine's policy"),
-        ],
-    }
+    let mut extra = vec![
+        rule(Access::HIDDEN, state, "records of every session"),
+        rule(Access::READ, &config_dir(home), "settings that loosen or tighten the next run"),
+        rule(Access::READ, Path::new("/etc/stockade"), "the machine's policy"),
+    ];
+    extra.extend(stores.iter().map(|store| rule(Access::HIDDEN, store, "what sessions keep for undo")));
+    LayerSource { kind: LayerKind::Machine, profiles: Vec::new(), extra }
 }
 
 /// `$XDG_STATE_HOME/stockade`.

@@ -53,7 +53,7 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     let own = new_session(&id, &base);
     let keeper = Keeper::of_undo(&sessions, own.clone(), &id);
     keeper.follow(nix::unistd::getpid());
-    let objects = Objects::of(&sessions, &id, &journal.lines);
+    let objects = Objects::of(&sessions, &id, &journal);
     let undo = Undo::new(&keeper, &objects, &id);
     let mut resolver = Resolver { how: args.on_conflict(), base: &base, failed: None };
     let mut bar = Bar::new(plan.items.len());

@@ -42,6 +42,7 @@ pub use rules::{Layer, Policy, Rule};
 pub use settings::{EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UndoLimits, UnixSockets};
 pub use walk::Walk;
 pub use words::{printable, visible};
+pub use written::Size;
 
 /// Whose rules a layer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -121,16 +121,27 @@ impl<'de> Deserialize<'de> for Size {
         impl serde::de::Visitor<'_> for Visitor {
             type Value = Size;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a number, or a size such as 512MiB or 4GiB")
+                f.write_str(SIZES)
             }
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Size, E> {
                 Ok(Size(number))
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Size, E> {
-                size(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+                text.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// What a size looks like.
+const SIZES: &str = "a number, or a size such as 512MiB or 4GiB";
+
+impl std::str::FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Size, String> {
+        size(text).ok_or_else(|| format!("it must be {SIZES}"))
     }
 }
 

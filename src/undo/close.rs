@@ -33,9 +33,11 @@ impl Keeper {
             // that cannot be searched hides what is in it.
             let is_there = change.before.is_some() || !matches!(now, Some((_, Ok(None))));
             changed += usize::from(is_there && !change.only_times);
-            if let Some((after, Ok(Some(stat)))) = now {
-                let path = after.path.as_path().into();
-                self.write_last(Entry::After { path, state: State::of(&stat) })?;
+            if let Some((after, look)) = now
+                && !matches!(look, Ok(None))
+            {
+                let state = look.ok().flatten().as_ref().map(State::of);
+                self.write_last(Entry::After { path: after.path.as_path().into(), state })?;
             }
         }
         for object in &ledger.superfluous {

@@ -137,8 +137,8 @@ pub enum Entry {
     After {
         /// The name.
         path: Name,
-        /// What stands there.
-        state: State,
+        /// What stands there; none where nobody could look.
+        state: Option<State>,
     },
     /// The session with this id took back what this one did, all or in part.
     Undone {

@@ -33,6 +33,8 @@ struct Thing {
     file: Option<Identity>,
     state: Option<State>,
     is_gone: bool,
+    /// Whether it was there at the end, as far as anybody knows.
+    is_left: bool,
     /// Whether its metadata changed by more than names that came and went in it.
     has_new_meta: bool,
     by: BTreeSet<u32>,
@@ -104,7 +106,8 @@ impl Fold {
             Entry::Dir { path, file, meta } => self.saved(path.path(), by, *file, meta, false, None),
             Entry::After { path, state } => {
                 if let Occupant::Thing(thing) = self.node(path.path()).occupant {
-                    self.things[thing].state = Some(state.clone());
+                    self.things[thing].state.clone_from(state);
+                    self.things[thing].is_left = true;
                 }
             }
             Entry::Undone { session, whole } => self.ledger.undone_by.push((session.clone(), *whole)),
@@ -257,7 +260,7 @@ impl Fold {
             let has_moved = match (&thing.before, &after) {
                 (None, None) => continue,
                 // Made and removed again, of which nothing needs to be said.
-                (None, Some(After { state: None, .. })) if self.ledger.saved.is_some() => continue,
+                (None, Some(_)) if self.ledger.saved.is_some() && !thing.is_left => continue,
                 (Some(before), Some(after)) => before.path != after.path || is_strange,
                 _ => true,
             };

@@ -37,18 +37,19 @@ impl Keeper {
 
     /// Moves a name into the store.
     fn take(&self, it: Named<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Saved<Result<(), Errno>> {
+        self.settle(it)?;
         let object = self.store.number();
         self.store.admit(it.stat).map_err(failed)?;
         let number = self.write(it.caller, remove(it.path, gone(it.stat, Some(object))))?;
-        let taken = self.store.take(dir, name, object);
+        let taken = self.store.take(dir, name, it.stat, object);
         if let Err(errno) = taken
             && errno != Errno::EXDEV
-            && self.store.is_at_fault(errno)
+            && self.store.is_at_fault(it.stat, errno)
         {
             self.failed(it.caller, number);
             return Err(failed(errno));
         }
-        let was = self.store.stat(object).map(|stat| Identity::of(&stat));
+        let was = self.store.stat(it.stat.mount, object).map(|stat| Identity::of(&stat));
         if taken.is_ok() && was != Ok(Identity::of(it.stat)) {
             // Something that was made there meanwhile, which is the session's own.
             self.failed(it.caller, number);
@@ -97,9 +98,10 @@ impl Keeper {
             Fate::Known => {}
             Fate::Copied => self.copy_gone(it, &mut gone)?,
             Fate::Kept => {
+                self.settle(it)?;
                 let object = self.store.number();
                 self.store.admit(it.stat).map_err(failed)?;
-                match self.store.link(it.fd, object) {
+                match self.store.link(it.fd, it.stat, object) {
                     Ok(()) => gone.object = Some(object),
                     // Another file system, one without links, or a file of somebody else.
                     Err(Errno::EXDEV | Errno::EPERM | Errno::EMLINK | Errno::EACCES) => {
@@ -129,6 +131,7 @@ impl Keeper {
     }
 
     fn copy_gone(&self, it: Named<'_>, gone: &mut Gone) -> Saved {
+        gone.meta = meta::whole(it.fd, it.stat).map_err(failed)?;
         let (object, copy) = self.copy(it)?;
         copy.into_iter().for_each(|copy| self.journal.sync_along(copy));
         gone.object = Some(object);

@@ -89,6 +89,11 @@ impl Journal {
         Ok(seq)
     }
 
+    /// The session's id.
+    pub(super) fn id(&self) -> &str {
+        &self.session.id
+    }
+
     /// Whether anything was written.
     pub(super) fn has_begun(&self) -> bool {
         self.state().file.is_some()

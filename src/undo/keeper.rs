@@ -4,9 +4,10 @@
 //! it holds the tree still, and passes pinned descriptors.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::errno::Errno;
@@ -17,6 +18,7 @@ use super::entry::{Entry, Gone, Identity, Kind, Meta, State};
 use super::gone::remove;
 use super::journal::Journal;
 use super::meta;
+use super::sibling::{self, MayLie};
 use super::store::{Store, objects_path};
 use crate::audit::Session;
 use crate::policy::UndoLimits as Limits;
@@ -31,6 +33,17 @@ pub struct Keeper {
     main: OnceLock<Pid>,
     known: Mutex<Known>,
     saved_one: Condvar,
+    sessions: PathBuf,
+    may_lie: Siblings,
+}
+
+/// Where stores on other mounts may lie.
+struct Siblings(MayLie);
+
+impl fmt::Debug for Siblings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Siblings")
+    }
 }
 
 /// What needs no second saving.
@@ -79,19 +92,28 @@ pub struct Named<'a> {
 
 impl Keeper {
     /// The keeper of a session whose directory lies in that of all sessions.
-    /// Nothing is made before there is something to save.
-    pub fn new(sessions: &Path, session: Session, limits: Limits) -> Keeper {
-        Keeper::of(sessions, session, limits, None)
+    /// Nothing is made before there is something to save. Where files lie on
+    /// another mount, a store of theirs may lie at the paths that `may_lie` allows.
+    pub fn new(sessions: &Path, session: Session, limits: Limits, may_lie: MayLie) -> Keeper {
+        Keeper::of(sessions, session, limits, None, may_lie)
     }
 
     /// The same for a session that takes an earlier one back.
     pub fn of_undo(sessions: &Path, session: Session, earlier: &str) -> Keeper {
         // Whatever it takes: an undo must not fail half-way for a limit.
         let limits = Limits { max_size: u64::MAX, ..Limits::default() };
-        Keeper::of(sessions, session, limits, Some(earlier.to_string()))
+        let workspace = session.workspace.clone();
+        let may_lie = Box::new(move |path: &Path| !path.starts_with(&workspace));
+        Keeper::of(sessions, session, limits, Some(earlier.to_string()), may_lie)
     }
 
-    fn of(sessions: &Path, session: Session, limits: Limits, undoes: Option<String>) -> Keeper {
+    fn of(
+        sessions: &Path,
+        session: Session,
+        limits: Limits,
+        undoes: Option<String>,
+        may_lie: MayLie,
+    ) -> Keeper {
         Keeper {
             store: Store::new(objects_path(sessions, &session.id), limits),
             journal: Journal::new(sessions, session, undoes),
@@ -99,6 +121,8 @@ impl Keeper {
             main: OnceLock::new(),
             known: Mutex::default(),
             saved_one: Condvar::new(),
+            sessions: sessions.to_path_buf(),
+            may_lie: Siblings(may_lie),
         }
     }
 
@@ -186,6 +210,13 @@ impl Keeper {
         self.mention(caller, Entry::Failed { of: number });
     }
 
+    /// What was kept since it would be replaced was not.
+    pub fn not_replaced(&self, gone: Option<u64>) {
+        if let Some(Err(error)) = gone.map(|object| self.drop_object(object)) {
+            tracing::warn!(%error, "an object that nothing needs stays");
+        }
+    }
+
     /// Names in a directory are about to change, and with them its times.
     pub fn before_names(&self, dir: Named<'_>) -> Saved {
         let file = Identity::of(dir.stat);
@@ -265,8 +296,23 @@ impl Keeper {
         if !it.is_patient && !Store::is_quick(it.stat) {
             return Err(Unsaved::Lengthy);
         }
+        self.settle(it)?;
         let object = self.store.number();
         Ok((object, self.store.copy(it.fd, it.stat, object).map_err(failed)?))
+    }
+
+    /// Finds out where files of a mount are kept, and says so.
+    pub(super) fn settle(&self, it: Named<'_>) -> Saved {
+        let mount = it.stat.mount;
+        if self.store.is_settled(mount).map_err(failed)? {
+            return Ok(());
+        }
+        let sibling = sibling::open(&self.sessions, self.journal.id(), mount, &self.may_lie.0);
+        if let Some((path, _)) = &sibling {
+            self.write(it.caller, Entry::Store { path: path.as_path().into() })?;
+        }
+        self.store.settle(mount, sibling.map(|(_, dir)| dir));
+        Ok(())
     }
 
     /// Copies a large file where nobody waits for it, for the next

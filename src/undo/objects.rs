@@ -1,16 +1,18 @@
 //! What an earlier session has kept, to be given back.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, RenameFlags, openat, readlinkat, renameat2};
+use nix::fcntl::{OFlag, RenameFlags, ResolveFlag, openat, readlinkat, renameat2};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::entry::{Entry, Line};
+use super::pack;
+use super::read::Journal;
 use super::spot::Spot;
 use super::store::{copy_special, objects_path};
 use crate::sys::copy::copy_content;
@@ -25,12 +27,8 @@ pub struct Objects {
 impl Objects {
     /// Those of a session in the directory of all sessions, with what its
     /// journal says of other places.
-    pub fn of(sessions: &Path, id: &str, lines: &[Line]) -> Objects {
-        let others = lines.iter().filter_map(|line| match &line.entry {
-            Entry::Store { path } => Some(PathBuf::from(&path.0)),
-            _ => None,
-        });
-        let places = [objects_path(sessions, id)].into_iter().chain(others);
+    pub fn of(sessions: &Path, id: &str, journal: &Journal) -> Objects {
+        let places = [objects_path(sessions, id)].into_iter().chain(journal.stores());
         // One that is not there holds nothing.
         Objects { dirs: places.filter_map(|path| File::open(path).ok()).map(OwnedFd::from).collect() }
     }
@@ -49,19 +47,32 @@ impl Objects {
 
     /// Whether an object is there.
     pub fn has(&self, object: u64) -> bool {
-        self.find(object).is_ok()
-    }
-
-    /// What an object is.
-    pub fn stat(&self, object: u64) -> Result<Stat, Errno> {
-        self.find(object).map(|(_, _, stat)| stat)
+        self.find(object).is_ok() || self.dirs.iter().any(|dir| pack::has(dir, object))
     }
 
     /// Opens a regular file's content.
     pub fn open(&self, object: u64) -> Result<OwnedFd, Errno> {
-        let (dir, name, _) = self.find(object)?;
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        openat(dir, name.as_c_str(), flags, Mode::empty())
+        match self.find(object) {
+            Ok((dir, name, _)) => {
+                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+                openat(dir, name.as_c_str(), flags, Mode::empty())
+            }
+            Err(Errno::ENOENT) => self.unpack(object),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn unpack(&self, object: u64) -> Result<OwnedFd, Errno> {
+        for dir in &self.dirs {
+            let found = pack::open(dir, object).map_err(|error| {
+                tracing::error!(%error, object, "an object cannot be unpacked");
+                error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+            })?;
+            if let Some(file) = found {
+                return Ok(file);
+            }
+        }
+        Err(Errno::ENOENT)
     }
 
     /// The text of a symbolic link.
@@ -70,37 +81,48 @@ impl Objects {
         readlinkat(dir, name.as_c_str())
     }
 
-    /// Whether an object can be moved to a place in one step.
-    pub(super) fn can_give(&self, object: u64, spot: &Spot) -> bool {
-        let there = file::stat(spot.dir(), c"");
-        matches!((self.find(object), there), (Ok((_, _, stat)), Ok(there)) if stat.mount == there.mount)
-    }
-
-    /// Moves an object to a name; copies it where it lies on another file system.
+    /// Gives an object a name: moves it there, or a copy of it where it lies on
+    /// another mount or is packed.
     pub(super) fn give(&self, object: u64, spot: &Spot, flags: RenameFlags) -> Result<(), Errno> {
-        let (dir, name, stat) = self.find(object)?;
-        match renameat2(dir, name.as_c_str(), spot.dir(), spot.name().as_c_str(), flags) {
-            Err(Errno::EXDEV) => {}
-            other => return other,
+        let copied = draft_name();
+        let draft = copied.as_c_str();
+        match self.find(object) {
+            Err(Errno::ENOENT) => copy_to(&self.unpack(object)?, spot, draft)?,
+            Err(errno) => return Err(errno),
+            Ok((dir, name, stat)) => {
+                match renameat2(dir, name.as_c_str(), spot.dir(), spot.name().as_c_str(), flags) {
+                    Err(Errno::EXDEV) => {}
+                    other => return other,
+                }
+                if stat.is(libc::S_IFREG) {
+                    copy_to(&self.open(object)?, spot, draft)?;
+                } else {
+                    let name = Path::new(OsStr::from_bytes(name.to_bytes()));
+                    let fd = open_path(dir.as_fd(), name, OFlag::O_NOFOLLOW, ResolveFlag::empty())?;
+                    copy_special(spot.dir(), fd.as_fd(), &stat, &copied)?;
+                }
+            }
         }
-        if flags.is_empty() {
-            unlinkat(spot.dir(), spot.name().as_c_str(), UnlinkatFlags::NoRemoveDir)?;
-        }
-        if stat.is(libc::S_IFREG) {
-            let from = self.open(object)?;
-            let create = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-            let to = openat(spot.dir(), spot.name().as_c_str(), create, Mode::S_IRUSR | Mode::S_IWUSR)?;
-            copy_content(from.as_fd(), to.as_fd(), stat.size)
-        } else if stat.is(libc::S_IFLNK) {
-            symlinkat(self.read_link(object)?.as_os_str(), spot.dir(), spot.name().as_c_str())
-        } else {
-            let fd = open_path(
-                dir.as_fd(),
-                Path::new(&*name.to_string_lossy()),
-                OFlag::O_NOFOLLOW,
-                nix::fcntl::ResolveFlag::empty(),
-            )?;
-            copy_special(spot.dir(), fd.as_fd(), &stat, spot.name())
-        }
+        // At once, so that nobody sees half of it.
+        renameat2(spot.dir(), draft, spot.dir(), spot.name().as_c_str(), flags)
+            .inspect_err(|_| discard(spot, draft))
+    }
+}
+
+/// What a copy is called until it is complete.
+fn draft_name() -> CString {
+    CString::new(format!(".stockade-undo-{}-copy", std::process::id())).unwrap_or_default()
+}
+
+fn copy_to(from: &OwnedFd, spot: &Spot, draft: &CStr) -> Result<(), Errno> {
+    let create = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let to = openat(spot.dir(), draft, create, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    let size = file::stat(from.as_fd(), c"")?.size;
+    copy_content(from.as_fd(), to.as_fd(), size).inspect_err(|_| discard(spot, draft))
+}
+
+fn discard(spot: &Spot, draft: &CStr) {
+    if let Err(errno) = unlinkat(spot.dir(), draft, UnlinkatFlags::NoRemoveDir) {
+        tracing::warn!(%errno, path = %spot.dir_path().display(), "half a copy stays");
     }
 }

@@ -1,7 +1,7 @@
 //! What an undo will do: the session's changes as they stand now, and what a
 //! person has changed since.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -94,24 +94,19 @@ impl Plan {
         for change in ledger.changes.iter().filter(chosen) {
             items.extend(Item::of(change, back)?);
         }
-        // Nothing is in the way that goes away itself.
-        let leaving: HashSet<PathBuf> = items
-            .iter()
-            .filter(|item| matches!(item.act, Act::Remove | Act::MoveBack) && item.conflict.is_none())
-            .filter_map(|item| item.now.clone())
-            .collect();
+        let occupied = occupied(&items)?;
         let after = |change: &Change| Some((change.after.as_ref()?.path.clone(), change.by.clone()));
         let left: HashMap<PathBuf, Vec<u32>> = ledger.changes.iter().filter_map(after).collect();
-        for item in &mut items {
-            if item.conflict == Some(Conflict::Occupied) && leaving.contains(&item.path) {
-                item.conflict = None;
-            }
-            let is_others =
-                |by: &Vec<u32>| selection.command.is_some_and(|number| by.iter().any(|by| *by != number));
-            let is_taken =
-                item.conflict == Some(Conflict::Occupied) && left.get(&item.path).is_some_and(is_others);
-            if item.is_told() && (is_others(&item.by) || is_taken) {
+        let is_others =
+            |by: &Vec<u32>| selection.command.is_some_and(|number| by.iter().any(|by| *by != number));
+        for (item, occupied) in items.iter_mut().zip(occupied) {
+            if item.is_told()
+                && (is_others(&item.by)
+                    || occupied.as_ref().and_then(|path| left.get(path)).is_some_and(is_others))
+            {
                 item.conflict = Some(Conflict::Shared);
+            } else if item.conflict.is_none() && occupied.is_some() {
+                item.conflict = Some(Conflict::Occupied);
             }
         }
         items.sort_by(|one, other| one.path.cmp(&other.path));
@@ -170,10 +165,7 @@ impl Item {
             }
             (Some(before), None) => match look(&before.path)? {
                 Some(stat) if Some(Identity::of(&stat)) == before.file => None,
-                there => {
-                    let conflict = there.map(|_| Conflict::Occupied);
-                    Some(item(&before.path, None, Act::BringBack, conflict, before.kind))
-                }
+                _ => Some(item(&before.path, None, Act::BringBack, None, before.kind)),
             },
             (Some(before), Some(after)) => Item::of_kept(before, after)?.map(|(now, act, conflict)| {
                 item(&before.path, now.then_some(&after.path), act, conflict, before.kind)
@@ -195,11 +187,51 @@ impl Item {
                 has_moved && look(&before.path)?.is_some_and(|stat| Some(Identity::of(&stat)) == before.file);
             return Ok((!is_back).then_some((false, act, Some(Conflict::Missing))));
         };
-        let mut conflict = changed(after, before.file, &stat);
-        if conflict.is_none() && has_moved && look(&before.path)?.is_some() {
-            conflict = Some(Conflict::Occupied);
+        Ok(Some((true, act, changed(after, before.file, &stat))))
+    }
+}
+
+/// For each item what stands where it has to go, and stays.
+fn occupied(items: &[Item]) -> Result<Vec<Option<PathBuf>>, Errno> {
+    let comes = |item: &&Item| matches!(item.act, Act::MoveBack | Act::BringBack) && item.conflict.is_none();
+    let coming: HashMap<&Path, Option<&Path>> =
+        items.iter().filter(comes).map(|item| (item.path.as_path(), item.now.as_deref())).collect();
+    let mut occupied = Vec::new();
+    for item in items {
+        let place = Some(item).filter(comes).and_then(|item| place_now(&item.path, &coming));
+        let is_taken = place.as_deref().map(look).transpose()?.flatten().is_some();
+        occupied.push(place.filter(|_| is_taken));
+    }
+    // Nothing is in the way that goes away itself: also where two have changed places.
+    let mut leaving: HashMap<&Path, usize> = items
+        .iter()
+        .enumerate()
+        .filter(|(_, item)| matches!(item.act, Act::Remove | Act::MoveBack) && item.conflict.is_none())
+        .filter_map(|(index, item)| Some((item.now.as_deref()?, index)))
+        .collect();
+    loop {
+        let stays = |path: &PathBuf| !leaving.contains_key(path.as_path());
+        let blocked = |index: usize| occupied[index].as_ref().is_some_and(stays);
+        let left: HashMap<&Path, usize> = leaving
+            .iter()
+            .map(|(path, index)| (*path, *index))
+            .filter(|(_, index)| !blocked(*index))
+            .collect();
+        if left.len() == leaving.len() {
+            break;
         }
-        Ok(Some((true, act, conflict)))
+        leaving = left;
+    }
+    Ok(occupied.into_iter().map(|path| path.filter(|path| !leaving.contains_key(path.as_path()))).collect())
+}
+
+/// Where the name is now that will be at a path when the directories above it are
+/// back; none beneath one that does not exist.
+fn place_now(path: &Path, coming: &HashMap<&Path, Option<&Path>>) -> Option<PathBuf> {
+    let above = path.ancestors().skip(1).find_map(|dir| Some((dir, *coming.get(dir)?)));
+    match above {
+        None => Some(path.to_path_buf()),
+        Some((dir, now)) => Some(now?.join(path.strip_prefix(dir).ok()?)),
     }
 }
 

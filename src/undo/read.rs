@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
@@ -24,6 +24,17 @@ pub struct Journal {
     pub is_running: bool,
     /// What is wrong: the number of the line, from 1, and why.
     pub damage: Option<(usize, String)>,
+}
+
+impl Journal {
+    /// The directories on other mounts in which the session keeps objects.
+    pub fn stores(&self) -> Vec<PathBuf> {
+        let path = |line: &Line| match &line.entry {
+            Entry::Store { path } => Some(PathBuf::from(&path.0)),
+            _ => None,
+        };
+        self.lines.iter().filter_map(path).collect()
+    }
 }
 
 /// Reads the journal of a session in the directory of all sessions.

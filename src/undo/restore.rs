@@ -163,6 +163,7 @@ impl<'a> Undo<'a> {
     pub(super) fn put(&self, object: u64, spot: &Spot, kind: Kind, replaced: Option<Gone>) -> Step {
         self.keep_names(spot)?;
         let flags = if replaced.is_some() { RenameFlags::empty() } else { RenameFlags::RENAME_NOREPLACE };
+        let kept = replaced.as_ref().and_then(|gone| gone.object);
         let arrival = self.keeper.before_arrival(Self::caller(), spot.path(), kind, replaced)?;
         match self.objects.give(object, spot, flags) {
             Ok(()) => {}
@@ -170,6 +171,7 @@ impl<'a> Undo<'a> {
                 arrival.0.into_iter().chain([arrival.1]).for_each(|number| {
                     self.keeper.failed(Self::caller(), number);
                 });
+                self.keeper.not_replaced(kept);
                 return Err(errno.into());
             }
         }
@@ -183,6 +185,9 @@ impl<'a> Undo<'a> {
     pub(super) fn link(&self, from: &Spot, to: &Spot, kind: Kind) -> Step {
         self.keep_names(to)?;
         let fd = from.pin()?;
+        let stat = file::stat(fd.as_fd(), c"")?;
+        // What changes by the new name belongs to the old one as well.
+        self.keeper.before_meta(Self::named(&fd, &stat, from.path()))?;
         let number = self.keeper.before_create(Self::caller(), to.path(), kind)?;
         file::link(fd.as_fd(), to.dir(), to.name())
             .inspect_err(|_| self.keeper.failed(Self::caller(), number))?;
@@ -207,10 +212,7 @@ impl<'a> Undo<'a> {
     pub(super) fn rewrite(&self, spot: &Spot, stat: &Stat, object: u64) -> Step {
         let fd = spot.pin()?;
         let it = Self::named(&fd, stat, spot.path());
-        if stat.links == 1
-            && stat.owner == nix::unistd::geteuid().as_raw()
-            && self.objects.can_give(object, spot)
-        {
+        if stat.links == 1 && stat.owner == nix::unistd::geteuid().as_raw() {
             let gone = self.keeper.before_replace(it)?;
             return self.put(object, spot, Kind::File, Some(gone));
         }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::iter;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -9,7 +10,9 @@ use std::time::{Duration, SystemTime};
 use super::entry::{Entry, Line};
 use super::journal::journal_path;
 use super::ledger::Ledger;
+use super::pack::Packed;
 use super::read::read;
+use super::sibling;
 use super::store::objects_path;
 use crate::audit::is_session_id;
 use crate::policy::UndoLimits;
@@ -94,11 +97,18 @@ pub fn undone_by(sessions: &Path, ledger: &Ledger) -> io::Result<Option<(String,
 
 /// Bytes that the objects of a session take.
 fn stored(sessions: &Path, id: &str) -> io::Result<u64> {
-    let entries = match fs::read_dir(objects_path(sessions, id)) {
+    let siblings = read(sessions, id)?.stores();
+    [objects_path(sessions, id)].iter().chain(&siblings).map(|store| stored_in(store)).sum()
+}
+
+fn stored_in(store: &Path) -> io::Result<u64> {
+    let entries = match fs::read_dir(store) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         entries => entries?,
     };
-    entries.map(|entry| Ok(entry?.metadata()?.blocks().saturating_mul(512))).sum()
+    // What has several names is counted in equal parts.
+    let share = |found: fs::Metadata| found.blocks().saturating_mul(512) / found.nlink().max(1);
+    entries.map(|entry| Ok(share(entry?.metadata()?))).sum()
 }
 
 /// The same by what the session said at its end, where it came to it.
@@ -128,10 +138,23 @@ pub struct Pruned {
     pub left: u64,
 }
 
-/// Removes what sessions keep that are older than the limits say, and then the
-/// oldest until the rest is as small as the limits say. The newest that keeps
-/// anything, and what runs, stays.
-pub fn prune(sessions: &Path, limits: UndoLimits, dry_run: bool) -> io::Result<Pruned> {
+/// What pruning leaves.
+#[derive(Debug, Clone, Copy)]
+pub enum Sparing {
+    /// What is no older and no larger than the limits say, and in any case the
+    /// newest that keeps anything.
+    Within(UndoLimits),
+    /// Nothing.
+    Nothing,
+}
+
+/// Removes what sessions keep: what is older than the limits say, and then the
+/// oldest until the rest is as small as they say. What runs stays.
+pub fn prune(sessions: &Path, sparing: Sparing, dry_run: bool) -> io::Result<Pruned> {
+    let (limits, spares_newest) = match sparing {
+        Sparing::Within(limits) => (limits, true),
+        Sparing::Nothing => (UndoLimits { keep_days: 0, max_size: 0, ..UndoLimits::default() }, false),
+    };
     let oldest = Duration::from_secs(u64::from(limits.keep_days) * 24 * 60 * 60);
     let now = SystemTime::now();
     let mut found = Vec::new();
@@ -139,9 +162,9 @@ pub fn prune(sessions: &Path, limits: UndoLimits, dry_run: bool) -> io::Result<P
         let journal = File::open(journal_path(sessions, &id))?;
         let age = now.duration_since(journal.metadata()?.modified()?).unwrap_or_default();
         let is_running = !is_unlocked(&journal)?;
-        found.push((said_or_stored(sessions, &id)?, age > oldest, is_running, id));
+        found.push((said_or_stored(sessions, &id)?, age > oldest || !spares_newest, is_running, id));
     }
-    let newest = found.iter().rposition(|(bytes, ..)| *bytes > 0);
+    let newest = found.iter().rposition(|(bytes, ..)| *bytes > 0).filter(|_| spares_newest);
     let mut pruned = Pruned { left: found.iter().map(|(bytes, ..)| bytes).sum(), ..Pruned::default() };
     for (index, (bytes, is_old, is_running, id)) in found.into_iter().enumerate() {
         let is_too_much = bytes > 0 && pruned.left > limits.max_size;
@@ -158,10 +181,27 @@ pub fn prune(sessions: &Path, limits: UndoLimits, dry_run: bool) -> io::Result<P
     Ok(pruned)
 }
 
+/// Makes what sessions keep smaller that have ended; gives the bytes that got free.
+pub fn pack(sessions: &Path) -> io::Result<u64> {
+    let mut packed = Packed::default();
+    let mut freed = 0;
+    for id in journaled(sessions)? {
+        let journal = read(sessions, &id)?;
+        if !journal.is_running {
+            let stores: Vec<PathBuf> =
+                iter::once(objects_path(sessions, &id)).chain(journal.stores()).collect();
+            freed += packed.pack(&journal, &stores)?;
+        }
+    }
+    Ok(freed)
+}
+
 /// Removes a session's journal and objects. The journal goes first, so that
 /// nothing is half there; the record of refusals stays.
 fn forget(sessions: &Path, id: &str) -> io::Result<()> {
+    let siblings = read(sessions, id)?.stores();
     fs::remove_file(journal_path(sessions, id))?;
+    siblings.iter().try_for_each(|store| sibling::remove(store))?;
     match fs::remove_dir_all(objects_path(sessions, id)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -187,7 +227,7 @@ mod tests {
             command: vec!["true".into()],
             workspace: "/w".into(),
         };
-        let keeper = Keeper::new(dir, session, UndoLimits::default());
+        let keeper = Keeper::new(dir, session, UndoLimits::default(), Box::new(|_| false));
         keeper
             .before_create(nix::unistd::getpid(), Path::new("/w/x"), Kind::File)
             .map_err(|_| io::Error::other("not written"))?;
@@ -206,14 +246,20 @@ mod tests {
         }
         session(dir.path(), "5", 0)?;
         let limits = UndoLimits { max_size: 250 << 10, ..UndoLimits::default() };
-        let would = prune(dir.path(), limits, true)?;
+        let would = prune(dir.path(), Sparing::Within(limits), true)?;
         assert_eq!(would.sessions, ["1", "2"]);
         assert_eq!(journaled(dir.path())?.len(), 5);
-        assert_eq!(prune(dir.path(), limits, false)?, would);
+        assert_eq!(prune(dir.path(), Sparing::Within(limits), false)?, would);
         assert_eq!(journaled(dir.path())?, ["3", "4", "5"]);
         assert!(!dir.path().join("1").exists());
         let none = UndoLimits { max_size: 0, ..limits };
-        assert_eq!(prune(dir.path(), none, false)?.sessions, ["3"], "the newest that keeps something stays");
+        assert_eq!(
+            prune(dir.path(), Sparing::Within(none), false)?.sessions,
+            ["3"],
+            "the newest that keeps something stays"
+        );
+        assert_eq!(prune(dir.path(), Sparing::Nothing, false)?.sessions, ["4", "5"]);
+        assert!(journaled(dir.path())?.is_empty());
         Ok(())
     }
 
@@ -227,7 +273,7 @@ mod tests {
         crate::sys::file::lock(&running)?;
         let limits = UndoLimits { keep_days: 0, ..UndoLimits::default() };
         std::thread::sleep(Duration::from_millis(20));
-        assert_eq!(prune(dir.path(), limits, false)?.sessions, ["1"]);
+        assert_eq!(prune(dir.path(), Sparing::Within(limits), false)?.sessions, ["1"]);
         assert_eq!(journaled(dir.path())?, ["2", "3"]);
         Ok(())
     }

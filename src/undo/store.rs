@@ -1,13 +1,14 @@
 //! Where a session keeps what it saves: numbered objects in a directory that
 //! nobody but the user can reach, and no jail.
 
-use std::ffi::CString;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 use std::fs::DirBuilder;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, ResolveFlag, openat, readlinkat, renameat};
@@ -31,14 +32,26 @@ pub(super) fn objects_path(sessions: &Path, id: &str) -> PathBuf {
 pub(super) struct Store {
     path: PathBuf,
     limits: Limits,
-    dir: Mutex<Option<std::sync::Arc<OwnedFd>>>,
+    dir: Mutex<Option<Arc<OwnedFd>>>,
+    /// The directory's mount.
+    mount: OnceLock<u64>,
+    /// On other mounts: none where there can be none.
+    siblings: Mutex<HashMap<u64, Option<Arc<OwnedFd>>>>,
     next: AtomicU64,
     saved: AtomicU64,
 }
 
 impl Store {
     pub(super) fn new(path: PathBuf, limits: Limits) -> Store {
-        Store { path, limits, dir: Mutex::default(), next: AtomicU64::new(0), saved: AtomicU64::new(0) }
+        Store {
+            path,
+            limits,
+            dir: Mutex::default(),
+            mount: OnceLock::new(),
+            siblings: Mutex::default(),
+            next: AtomicU64::new(0),
+            saved: AtomicU64::new(0),
+        }
     }
 
     /// A number for a new object.
@@ -51,16 +64,39 @@ impl Store {
         self.saved.load(Ordering::Relaxed)
     }
 
-    fn dir(&self) -> Result<std::sync::Arc<OwnedFd>, Errno> {
+    /// Whether it is known where files of a mount are kept.
+    pub(super) fn is_settled(&self, mount: u64) -> Result<bool, Errno> {
+        let dir = self.dir()?;
+        // No mount has the number 0.
+        let own = *self.mount.get_or_init(|| file::stat(dir.as_fd(), c"").map_or(0, |stat| stat.mount));
+        Ok(own == mount || self.siblings().contains_key(&mount))
+    }
+
+    /// Says where files of a mount are kept; none: here, as copies.
+    pub(super) fn settle(&self, mount: u64, dir: Option<OwnedFd>) {
+        self.siblings().entry(mount).or_insert(dir.map(Arc::new));
+    }
+
+    fn siblings(&self) -> MutexGuard<'_, HashMap<u64, Option<Arc<OwnedFd>>>> {
+        self.siblings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The directory for files of a mount.
+    fn on(&self, mount: u64) -> Result<Arc<OwnedFd>, Errno> {
+        let sibling = self.siblings().get(&mount).cloned().flatten();
+        sibling.map_or_else(|| self.dir(), Ok)
+    }
+
+    fn dir(&self) -> Result<Arc<OwnedFd>, Errno> {
         let mut dir = self.dir.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dir) = &*dir {
-            return Ok(std::sync::Arc::clone(dir));
+            return Ok(Arc::clone(dir));
         }
         let failed = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(failed)?;
         let opened = std::fs::File::open(&self.path).map_err(failed)?;
-        let opened = std::sync::Arc::new(OwnedFd::from(opened));
-        *dir = Some(std::sync::Arc::clone(&opened));
+        let opened = Arc::new(OwnedFd::from(opened));
+        *dir = Some(Arc::clone(&opened));
         Ok(opened)
     }
 
@@ -86,36 +122,50 @@ impl Store {
 
     /// Makes sure that a file may be moved here, which needs no space but keeps it.
     pub(super) fn admit(&self, stat: &Stat) -> Result<(), Errno> {
-        self.reserve(self.dir()?.as_fd(), stat.allocated, false)
+        self.reserve(self.on(stat.mount)?.as_fd(), stat.allocated, false)
     }
 
     /// Moves a name, which is no directory's, here: the file loses its name and
     /// is saved in one step. `EXDEV`: it lies on another file system.
-    pub(super) fn take(&self, dir: BorrowedFd<'_>, name: &std::ffi::CStr, object: u64) -> Result<(), Errno> {
-        renameat(dir, name, self.dir()?.as_fd(), object_name(object).as_c_str())
+    pub(super) fn take(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &CStr,
+        stat: &Stat,
+        object: u64,
+    ) -> Result<(), Errno> {
+        renameat(dir, name, self.on(stat.mount)?.as_fd(), object_name(object).as_c_str())
     }
 
     /// Whether it is for this directory that something could not be moved here.
-    pub(super) fn is_at_fault(&self, errno: Errno) -> bool {
-        let Ok(dir) = self.dir() else { return true };
+    pub(super) fn is_at_fault(&self, stat: &Stat, errno: Errno) -> bool {
+        let Ok(dir) = self.on(stat.mount) else { return true };
         let is_removed = file::stat(dir.as_fd(), c"").is_ok_and(|stat| stat.links == 0);
         let is_closed = || faccessat(&*dir, c".", AccessFlags::W_OK, AtFlags::AT_EACCESS).is_err();
         matches!(errno, Errno::ENOSPC | Errno::EDQUOT) || is_removed || is_closed()
     }
 
     /// Gives a file a second name here. `EXDEV`, `EPERM`, `EMLINK`: it cannot have one.
-    pub(super) fn link(&self, fd: BorrowedFd<'_>, object: u64) -> Result<(), Errno> {
-        file::link(fd, self.dir()?.as_fd(), &object_name(object))
+    pub(super) fn link(&self, fd: BorrowedFd<'_>, stat: &Stat, object: u64) -> Result<(), Errno> {
+        file::link(fd, self.on(stat.mount)?.as_fd(), &object_name(object))
     }
 
-    /// What is kept as an object now.
-    pub(super) fn stat(&self, object: u64) -> Result<Stat, Errno> {
-        file::stat(self.dir()?.as_fd(), &object_name(object))
+    /// What is kept now as an object that comes from a mount.
+    pub(super) fn stat(&self, mount: u64, object: u64) -> Result<Stat, Errno> {
+        file::stat(self.on(mount)?.as_fd(), &object_name(object))
     }
 
     /// Forgets an object.
     pub(super) fn drop_object(&self, object: u64) -> Result<(), Errno> {
-        unlinkat(self.dir()?.as_fd(), object_name(object).as_c_str(), UnlinkatFlags::NoRemoveDir)
+        let siblings: Vec<Arc<OwnedFd>> = self.siblings().values().flatten().cloned().collect();
+        let mut dropped = Err(Errno::ENOENT);
+        for dir in siblings.into_iter().chain([self.dir()?]) {
+            dropped = unlinkat(dir.as_fd(), object_name(object).as_c_str(), UnlinkatFlags::NoRemoveDir);
+            if dropped != Err(Errno::ENOENT) {
+                break;
+            }
+        }
+        dropped
     }
 
     /// Whether a file can be saved at once, without holding others up.
@@ -132,7 +182,7 @@ impl Store {
         stat: &Stat,
         object: u64,
     ) -> Result<Option<OwnedFd>, Errno> {
-        let dir = self.dir()?;
+        let dir = self.on(stat.mount)?;
         self.reserve(dir.as_fd(), stat.allocated, true)?;
         let name = object_name(object);
         let copied = match Kind::of(stat.mode) {

@@ -11,7 +11,8 @@ mod refused;
 pub mod small_world;
 mod values;
 
-pub use calls::sequence;
+pub use calls::{Step, sequence};
 pub use odd::ATTACKS as ODD;
+pub use paths::Chance;
 pub use perform::{Manner, Performer};
 pub use random::ATTACKS as RANDOM;

@@ -88,8 +88,15 @@ impl Performer {
         performer
     }
 
-    /// Performs steps; a line for each, and then for each name that is there.
+    /// Performs steps and removes the world; a line for each step, and then for
+    /// each name that was there.
     pub fn run(mut self, steps: &[(usize, Step)]) -> String {
+        let text = self.leave(steps);
+        format!("{text}removed: {:?}\n", self.remove().map_err(|error| error.kind()))
+    }
+
+    /// The same, and leaves the world as it is.
+    pub fn leave(&mut self, steps: &[(usize, Step)]) -> String {
         let mut text = String::new();
         for (index, step) in steps {
             let told = self.step(step);
@@ -113,8 +120,6 @@ impl Performer {
             // Never out of what is thrown away.
             env::set_current_dir(&self.base).expect("leave the world");
         }
-        writeln!(text, "removed: {:?}", self.remove().map_err(|error| error.kind()))
-            .expect("write to a string");
         let text = text.replace(self.root.to_str().expect("text"), ROOT);
         text.replace(self.pen.to_str().expect("text"), "{pen}")
     }

@@ -99,8 +99,6 @@ impl Tree {
             if let Some(identity) = &mut entry.identity {
                 identity.inode = *first.entry(identity.inode).or_insert(number);
                 identity.changed = (0, 0);
-                // The store may hold a further name.
-                identity.links = 0;
             }
         }
         tree

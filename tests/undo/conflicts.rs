@@ -5,6 +5,8 @@ use std::fs;
 use super::random::{latest, undo};
 use super::{keeping, look_the_same};
 use crate::support::fixture::write;
+use crate::support::jail::stockade;
+use crate::support::pty::Terminal;
 use crate::support::{Jail, Tree};
 
 /// Files that the session changes, and a person afterwards.
@@ -103,6 +105,35 @@ fn a_part_is_undone_by_path_or_by_command() {
 }
 
 #[test]
+fn on_a_terminal_a_person_is_asked_about_all_and_about_each_conflict() {
+    let jail = changed_by_both();
+    let session = latest(&jail).expect("a session");
+    let start = || {
+        let mut command = jail.bare_command(stockade());
+        Terminal::start(command.args(["undo", &session, "edited", "removed", "emptied"]), 24, 80)
+    };
+    let mut terminal = start();
+    terminal.expect("Undo 3 changes? [y/N] ");
+    terminal.send("\n");
+    assert_eq!(terminal.code(), 1);
+    assert_eq!(text(&jail, "edited").as_deref(), Some("person\n"), "no answer is no");
+    let mut terminal = start();
+    terminal.expect("Undo 3 changes? [y/N] ");
+    terminal.send("y\n");
+    terminal.expect("edited: changed since the session. [s]kip, [o]verwrite,");
+    terminal.send("o\n");
+    terminal.expect("emptied: removed or moved since the session. [s]kip, [o]verwrite,");
+    terminal.send("o\n");
+    terminal.expect("removed: something else is there now. [s]kip, [o]verwrite,");
+    terminal.send("what\ns\n");
+    assert_eq!(terminal.code(), 1, "{}", terminal.screen());
+    assert_eq!(
+        ["edited", "emptied", "removed"].map(|name| text(&jail, name).unwrap_or_default()),
+        ["edited before\n", "emptied before\n", "person\n"]
+    );
+}
+
+#[test]
 fn without_a_terminal_and_without_yes_nothing_happens() {
     let jail = changed_by_both();
     let before = Tree::exact(&jail.work);
@@ -112,4 +143,37 @@ fn without_a_terminal_and_without_yes_nothing_happens() {
     assert!(out.err().contains("no terminal to ask on"), "{}", out.err());
     jail.stockade(&["undo", "--dry-run", &session]).expect(0);
     look_the_same(&before, &Tree::exact(&jail.work), "nothing was done");
+}
+
+/// Two directories change places, and a file moves in one of them.
+const SWAP: &str = "mv one three; mv two one; mv three two; mv two/a two/b";
+
+fn swapped() -> (Jail, Tree) {
+    let jail = keeping();
+    for name in ["one/a", "two/a"] {
+        write(&jail.work.join(name), name);
+    }
+    let before = Tree::lasting(&jail.work);
+    jail.sh(SWAP).expect(0);
+    (jail, before)
+}
+
+#[test]
+fn what_changed_places_is_in_nobodys_way() {
+    let (jail, before) = swapped();
+    undo(&jail);
+    look_the_same(&before, &Tree::lasting(&jail.work), "undone");
+}
+
+#[test]
+fn what_a_person_made_where_a_file_goes_back_to_stays() {
+    let (jail, _) = swapped();
+    write(&jail.work.join("two/a"), "person\n");
+    let out = jail.stockade(&["undo", "--yes", &latest(&jail).expect("a session")]);
+    assert_eq!(out.code(), 1, "{}", out.err());
+    assert!(out.err().contains("left alone: one/a: something else is there now"), "{}", out.err());
+    assert_eq!(
+        ["one/a", "one/b", "two/a"].map(|name| text(&jail, name).unwrap_or_default()),
+        ["person\n", "one/a", "two/a"]
+    );
 }

@@ -65,7 +65,7 @@ fn what_a_killed_broker_has_let_happen_is_undone() {
         make(&base, seed..seed + 1);
         jail.cwd(&base);
         let before = Tree::lasting(&base);
-        let args: [OsString; 3] = [base.clone().into_os_string(), seed.to_string().into(), "1".into()];
+        let args: [OsString; 2] = [base.clone().into_os_string(), seed.to_string().into()];
         let mut command = jail.attack_command("undo-random-calls", &args);
         let broker = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start it");
         let sessions = jail.home.join(".local/state/stockade/sessions");

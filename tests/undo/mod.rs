@@ -2,10 +2,13 @@
 
 mod conflicts;
 mod diff;
+mod growth;
 mod incidents;
 mod killed;
+mod mounts;
 mod random;
 mod store;
+mod tools;
 mod users;
 
 pub use random::ATTACKS as RANDOM;
