@@ -49,6 +49,12 @@ enum Task {
         /// Where files are made.
         directory: PathBuf,
     },
+    /// Measure what it costs to keep what changes; `bench` runs this inside the jail.
+    #[command(hide = true)]
+    ProbeKeep {
+        /// Where the files are.
+        directory: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -58,6 +64,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(&root),
         Task::Bench { rounds, only, write } => bench::run(&root, rounds, only, write),
         Task::Probe { directory } => bench::probe::run(&directory),
+        Task::ProbeKeep { directory } => bench::keep::probe(&directory),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: start-up and running costs beside other jails.
 
+pub(crate) mod keep;
 pub(crate) mod probe;
 mod running;
 mod startup;
@@ -24,6 +25,8 @@ pub(crate) enum Part {
     Start,
     /// Single system calls.
     Calls,
+    /// Keeping what a session changes.
+    Keep,
     /// Real work.
     Work,
 }
@@ -119,6 +122,9 @@ fn measure(
     if wanted(Part::Calls, "single calls") {
         let costs = running::measure(&places, &inside, &scratch, &workspace);
         text = format!("{text}\n{}", running::table(&places, &costs));
+    }
+    if wanted(Part::Keep, "keeping") {
+        text = format!("{text}\n{}", keep::table(&keep::measure(stockade, &inside, &workspace)?));
     }
     if wanted(Part::Work, "real work") {
         text = format!("{text}\n{}", work::table(&work::measure(stockade, &workspace)?));
