@@ -5,21 +5,18 @@ use std::path::Path;
 
 use super::args::{Colour, DiffArgs};
 use super::error::CliError;
-use super::session::chosen;
+use super::session::{chosen, opened};
 use super::{print, print_json, setup};
 use crate::undo::diff::{Counted, Difference, Paint, Row, Seen, What, table};
 use crate::undo::entry::{Kind, Name};
-use crate::undo::{Ledger, Objects, Selection, UndoError, read};
+use crate::undo::{Ledger, Objects, Selection};
 
 /// Runs the subcommand and gives the exit status.
 pub(super) fn main(args: &DiffArgs) -> Result<u8, CliError> {
     let sessions = setup::sessions_dir(&setup::home()?);
     let (id, paths) = chosen(&sessions, &args.what)?;
     let failed = |error| CliError::Diff(id.clone(), error);
-    let journal = read(&sessions, &id).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;
-    if let Some((line, why)) = &journal.damage {
-        eprintln!("stockade: the journal of session {id} is damaged from line {line} on: {why}");
-    }
+    let journal = opened(&sessions, &id).map_err(failed)?;
     let ledger = Ledger::of(&journal.lines);
     let objects = Objects::of(&sessions, &id, &journal);
     let selection = Selection { paths, command: args.command };

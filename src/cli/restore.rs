@@ -11,8 +11,8 @@ use super::error::CliError;
 use super::{session, setup};
 use crate::sys::copy::copy_content;
 use crate::sys::file;
-use crate::undo::entry::Kind;
-use crate::undo::{Before, Ledger, Objects, UndoError, read};
+use crate::undo::entry::{Kind, Object};
+use crate::undo::{Before, Ledger, Objects, UndoError};
 
 /// Runs the subcommand.
 pub(super) fn main(args: &RestoreArgs) -> Result<(), CliError> {
@@ -20,7 +20,7 @@ pub(super) fn main(args: &RestoreArgs) -> Result<(), CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let id = super::log::find(&args.session, &session::journals(&sessions)?)?.clone();
     let failed = |error| CliError::Undo(id.clone(), error);
-    let journal = read(&sessions, &id).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;
+    let journal = session::opened(&sessions, &id).map_err(failed)?;
     let path = session::journaled(&args.path, &current);
     let ledger = Ledger::of(&journal.lines);
     let before = ledger.changes.into_iter().filter_map(|change| change.before);
@@ -37,7 +37,7 @@ pub(super) fn main(args: &RestoreArgs) -> Result<(), CliError> {
     written.map_err(|error| CliError::Restore(args.to.clone(), error))
 }
 
-fn object(before: &Before) -> io::Result<u64> {
+fn object(before: &Before) -> io::Result<Object> {
     before.content.or(before.object).ok_or(io::ErrorKind::NotFound.into())
 }
 

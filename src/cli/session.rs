@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::setup;
-use crate::undo::{Ledger, read, undone_by};
+use crate::undo::{Journal, Ledger, UndoError, read, undone_by};
 
 /// Paths as they are in the journal: real and absolute, also of what is gone.
 pub(super) fn journaled(path: &Path, current: &Path) -> PathBuf {
@@ -39,6 +39,18 @@ pub(super) fn chosen(
         None => latest(sessions, &known, &current).ok_or(CliError::NothingChanged)?,
     };
     Ok((id, what.iter().map(|path| journaled(Path::new(path), &current)).collect()))
+}
+
+/// Reads a session's journal, and says what of it cannot be read.
+pub(super) fn opened(sessions: &Path, id: &str) -> Result<Journal, UndoError> {
+    let journal = read(sessions, id).map_err(|error| UndoError::Journal(id.to_string(), error))?;
+    if let Some((line, why)) = &journal.damage {
+        eprintln!(
+            "stockade: the journal of session {id} is damaged from line {line} on ({why}); what happened \
+             from there on is not known"
+        );
+    }
+    Ok(journal)
 }
 
 /// The ids of the sessions that changed something, the oldest first.

@@ -7,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::args::{OnConflict, UndoArgs};
 use super::error::CliError;
-use super::session::chosen;
+use super::session::{chosen, opened};
 use super::{print, setup};
 use crate::audit::Session;
 use crate::policy::visible;
 use crate::undo::{
-    Act, Back, Conflict, Item, Keeper, Ledger, Objects, Outcome, Plan, Resolution, Selection, Undo,
-    UndoError, read,
+    Act, Back, Conflict, Item, Keeper, Ledger, Objects, Outcome, Plan, Resolution, Selection, Undo, UndoError,
 };
 
 /// Something was left as it is.
@@ -29,7 +28,7 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     let sessions = setup::sessions_dir(&home);
     let (id, paths) = chosen(&sessions, &args.what)?;
     let failed = |error| CliError::Undo(id.clone(), error);
-    let journal = read(&sessions, &id).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;
+    let journal = opened(&sessions, &id).map_err(failed)?;
     if journal.is_running {
         return Err(failed(UndoError::Running));
     }
@@ -63,7 +62,9 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
         let record = |error| CliError::Record(keeper.journal_path().to_path_buf(), error);
         keeper.close(&sessions, &own.id, 0).map_err(record)?;
         let is_whole = is_whole && outcome.is_complete();
-        Keeper::mark_undone(&sessions, &id, &own.id, is_whole).map_err(record)?;
+        if let Err(error) = Keeper::mark_undone(&sessions, &id, &own.id, is_whole) {
+            eprintln!("stockade: the journal of session {id} cannot be told of this undo: {error}");
+        }
     }
     resolver.failed.map_or(Ok(()), Err)?;
     summary(&outcome, &base, keeper.has_begun().then_some(own.id.as_str()))

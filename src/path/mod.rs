@@ -73,6 +73,12 @@ impl Pinned {
     }
 }
 
+impl From<Pinned> for OwnedFd {
+    fn from(pinned: Pinned) -> OwnedFd {
+        pinned.fd
+    }
+}
+
 impl AsFd for Pinned {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -1,7 +1,7 @@
 //! Copies of files: content with its holes, and extended attributes.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::LazyLock;
 
@@ -94,22 +94,22 @@ fn copy_through_memory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, start: i64, end
 /// Whether somebody else may have a file open: the kernel gives a write lease
 /// only where nobody has (`fcntl(2)`, `F_SETLEASE`). Where it cannot be asked,
 /// which is about the files of others and some file systems, somebody may.
-/// `file` must be open for reading alone.
-pub fn may_be_open(file: &OwnedFd) -> bool {
+/// `file` must be open for reading alone; `EBADF` where it is only a path.
+pub fn may_be_open(file: BorrowedFd<'_>) -> Result<bool, Errno> {
     // Whoever opens it just then makes the kernel send `SIGIO`, which would kill.
     static IS_HARMLESS: LazyLock<bool> = LazyLock::new(|| interrupt_with(Signal::SIGIO).is_ok());
     if !*IS_HARMLESS {
-        return true;
+        return Ok(true);
     }
     let fd = file.as_raw_fd();
     // SAFETY: the arguments are values.
     let lease = |kind: libc::c_int| check(unsafe { libc::fcntl(fd, libc::F_SETLEASE, kind) }.into());
-    let is_leased = lease(libc::F_WRLCK).is_ok();
-    if is_leased {
+    match lease(libc::F_WRLCK) {
         // Closing the file would give it back as well.
-        let _ = lease(libc::F_UNLCK);
+        Ok(_) => lease(libc::F_UNLCK).map(|_| false),
+        Err(Errno::EBADF) => Err(Errno::EBADF),
+        Err(_) => Ok(true),
     }
-    !is_leased
 }
 
 /// The extended attributes of a pinned file that this process may see, with
@@ -202,15 +202,15 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let path = dir.path().join("a");
         let writer = File::create_new(&path)?;
-        let reader = || File::open(&path).map(OwnedFd::from);
-        assert!(may_be_open(&reader()?));
+        let reader = || File::open(&path);
+        assert!(may_be_open(reader()?.as_fd())?);
         drop(writer);
-        assert!(!may_be_open(&reader()?));
+        assert!(!may_be_open(reader()?.as_fd())?);
         let other = reader()?;
-        assert!(may_be_open(&reader()?));
+        assert!(may_be_open(reader()?.as_fd())?);
         drop(other);
         // The lease is gone: nobody has to wait for it.
-        assert!(!may_be_open(&reader()?));
+        assert!(!may_be_open(reader()?.as_fd())?);
         File::options().write(true).open(&path)?;
         Ok(())
     }
@@ -229,7 +229,7 @@ mod tests {
                 Ok(())
             });
             for _ in 0..20_000 {
-                may_be_open(&File::open(&path)?.into());
+                may_be_open(File::open(&path)?.as_fd())?;
             }
             is_over.store(true, std::sync::atomic::Ordering::Relaxed);
             opening.join().unwrap_or_else(|_| Err(std::io::Error::other("it panicked")))

@@ -106,7 +106,7 @@ pub enum Entry {
         /// Metadata of the moment.
         meta: Meta,
         /// The copy.
-        object: u64,
+        object: Object,
     },
     /// Metadata of a file before it changes for the first time.
     Meta {
@@ -156,6 +156,21 @@ pub enum Entry {
     },
 }
 
+/// What is kept of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Object {
+    /// The file of this number in the store.
+    File(u64),
+    /// A piece of the file that holds the content of small ones.
+    Piece {
+        /// Where it begins, in bytes.
+        offset: u64,
+        /// How many bytes it has.
+        length: u64,
+    },
+}
+
 /// Something that loses a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gone {
@@ -167,7 +182,7 @@ pub struct Gone {
     pub meta: Meta,
     /// Where the store keeps it; directories are not kept, since they are
     /// empty when they go. None as well for what the session itself made.
-    pub object: Option<u64>,
+    pub object: Option<Object>,
     /// Whether the object is a copy, made because something else might still
     /// change the file.
     pub copied: bool,

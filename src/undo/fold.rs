@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
-use super::entry::{Entry, Gone, Identity, Kind, Line, Meta, State};
+use super::entry::{Entry, Gone, Identity, Kind, Line, Meta, Object, State};
 use super::ledger::{After, Before, Change, CommandInfo, Ledger, SessionInfo};
 
 /// What a name stands for.
@@ -54,13 +54,16 @@ pub(super) struct Fold {
 #[derive(Debug, Default)]
 struct First {
     meta: Option<Meta>,
-    content: Option<u64>,
+    content: Option<Object>,
 }
 
 impl Fold {
     /// Adds a line of which what it says did happen.
     pub(super) fn add(&mut self, line: &Line) {
         let by = line.by;
+        if !matches!(line.entry, Entry::Undone { .. }) {
+            self.ledger.session.ended = line.time;
+        }
         match &line.entry {
             Entry::Start { session, command, workspace, undoes, .. } => {
                 self.ledger.session = SessionInfo {
@@ -69,6 +72,7 @@ impl Fold {
                     workspace: PathBuf::from(&workspace.0),
                     undoes: undoes.clone(),
                     started: line.time,
+                    ended: line.time,
                 };
             }
             Entry::Command { number, argv, .. } => {
@@ -210,7 +214,7 @@ impl Fold {
         file: Identity,
         meta: &Meta,
         is_new: bool,
-        content: Option<u64>,
+        content: Option<Object>,
     ) {
         self.keep_first(file, meta, content);
         let Some(thing) = self.touch(path, by) else { return };
@@ -223,7 +227,7 @@ impl Fold {
         }
     }
 
-    fn keep_first(&mut self, file: Identity, meta: &Meta, content: Option<u64>) {
+    fn keep_first(&mut self, file: Identity, meta: &Meta, content: Option<Object>) {
         let first = self.first.entry(file).or_default();
         merge(&mut first.meta, meta);
         first.content = first.content.or(content);

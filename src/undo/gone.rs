@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::entry::{Entry, Gone, Identity, Kind, Meta};
+use super::entry::{Entry, Gone, Identity, Kind, Meta, Object};
 use super::keeper::{Keeper, Named, Progress, Saved, failed};
 use super::meta;
 use super::store::has_other_users;
@@ -40,7 +40,7 @@ impl Keeper {
         self.settle(it)?;
         let object = self.store.number();
         self.store.admit(it.stat).map_err(failed)?;
-        let number = self.write(it.caller, remove(it.path, gone(it.stat, Some(object))))?;
+        let number = self.write(it.caller, remove(it.path, gone(it.stat, Some(Object::File(object)))))?;
         let taken = self.store.take(dir, name, it.stat, object);
         if let Err(errno) = taken
             && errno != Errno::EXDEV
@@ -53,7 +53,7 @@ impl Keeper {
         if taken.is_ok() && was != Ok(Identity::of(it.stat)) {
             // Something that was made there meanwhile, which is the session's own.
             self.failed(it.caller, number);
-            return self.store.drop_object(object).map(Ok).map_err(failed);
+            return self.store.drop_object(Object::File(object)).map(Ok).map_err(failed);
         }
         Ok(self.ended(it, number, taken))
     }
@@ -102,7 +102,7 @@ impl Keeper {
                 let object = self.store.number();
                 self.store.admit(it.stat).map_err(failed)?;
                 match self.store.link(it.fd, it.stat, object) {
-                    Ok(()) => gone.object = Some(object),
+                    Ok(()) => gone.object = Some(Object::File(object)),
                     // Another file system, one without links, or a file of somebody else.
                     Err(Errno::EXDEV | Errno::EPERM | Errno::EMLINK | Errno::EACCES) => {
                         self.copy_gone(it, &mut gone)?;
@@ -132,9 +132,7 @@ impl Keeper {
 
     fn copy_gone(&self, it: Named<'_>, gone: &mut Gone) -> Saved {
         gone.meta = meta::whole(it.fd, it.stat).map_err(failed)?;
-        let (object, copy) = self.copy(it)?;
-        copy.into_iter().for_each(|copy| self.journal.sync_along(copy));
-        gone.object = Some(object);
+        gone.object = Some(self.copy(it)?);
         gone.copied = true;
         Ok(())
     }
@@ -154,7 +152,7 @@ pub(super) fn remove(path: &Path, gone: Gone) -> Entry {
     Entry::Remove { path: path.into(), gone }
 }
 
-fn gone(stat: &Stat, object: Option<u64>) -> Gone {
+fn gone(stat: &Stat, object: Option<Object>) -> Gone {
     Gone {
         file: Identity::of(stat),
         kind: Kind::of(stat.mode),

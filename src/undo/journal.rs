@@ -5,9 +5,10 @@
 //! loses nothing; a thread takes lines and copies to the disk about once a
 //! second, so that a power cut costs no more than that.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -54,7 +55,7 @@ struct Syncer {
 #[derive(Debug, Default)]
 struct Waiting {
     is_dirty: bool,
-    copies: Vec<OwnedFd>,
+    copies: HashMap<RawFd, Arc<OwnedFd>>,
     is_stopping: bool,
 }
 
@@ -99,8 +100,8 @@ impl Journal {
         self.state().file.is_some()
     }
 
-    /// A copy that must reach the disk with the lines about it.
-    pub(super) fn sync_along(&self, copy: OwnedFd) {
+    /// A file with copies that must reach the disk with the lines about them.
+    pub(super) fn sync_along(&self, copy: Arc<OwnedFd>) {
         self.syncer.note(Some(copy));
     }
 
@@ -149,9 +150,9 @@ impl Drop for Journal {
 }
 
 impl Syncer {
-    fn note(&self, copy: Option<OwnedFd>) {
+    fn note(&self, copy: Option<Arc<OwnedFd>>) {
         let mut waiting = self.waiting();
-        waiting.copies.extend(copy);
+        waiting.copies.extend(copy.map(|copy| (copy.as_raw_fd(), copy)));
         if !std::mem::replace(&mut waiting.is_dirty, true) {
             self.changed.notify_one();
         }
@@ -177,7 +178,7 @@ impl Syncer {
             let (is_dirty, is_last) = (std::mem::take(&mut waiting.is_dirty), waiting.is_stopping);
             drop(waiting);
             if is_dirty {
-                sync(&copies, journal);
+                sync(copies.into_values(), journal);
             }
             if is_last {
                 return;
@@ -191,9 +192,8 @@ impl Syncer {
 }
 
 /// Copies first, so that no line on the disk speaks of one that is not there.
-fn sync(copies: &[OwnedFd], journal: &File) {
+fn sync(copies: impl Iterator<Item = Arc<OwnedFd>>, journal: &File) {
     let failed = copies
-        .iter()
         .filter_map(|copy| nix::unistd::fdatasync(copy).err())
         .map(io::Error::from)
         .chain(journal.sync_data().err());

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -14,12 +14,12 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::commands::Commands;
-use super::entry::{Entry, Gone, Identity, Kind, Meta, State};
+use super::entry::{Entry, Gone, Identity, Kind, Meta, Object, State};
 use super::gone::remove;
 use super::journal::Journal;
 use super::meta;
 use super::sibling::{self, MayLie};
-use super::store::{Store, objects_path};
+use super::store::{Copied, Store, objects_path};
 use crate::audit::Session;
 use crate::policy::UndoLimits as Limits;
 use crate::sys::file::Stat;
@@ -52,7 +52,7 @@ pub(super) struct Known {
     /// Files of which the content is saved, or being saved.
     pub(super) content: HashMap<Identity, Progress>,
     /// Copies that were made ahead, of files in that state.
-    ahead: HashMap<Identity, (State, u64, Option<OwnedFd>)>,
+    ahead: HashMap<Identity, (State, Copied)>,
     pub(super) meta: HashSet<Identity>,
     pub(super) dirs: HashSet<Identity>,
 }
@@ -143,7 +143,7 @@ impl Keeper {
     }
 
     /// Drops an object that nothing needs.
-    pub(super) fn drop_object(&self, object: u64) -> io::Result<()> {
+    pub(super) fn drop_object(&self, object: Object) -> io::Result<()> {
         match self.store.drop_object(object) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
@@ -211,7 +211,7 @@ impl Keeper {
     }
 
     /// What was kept since it would be replaced was not.
-    pub fn not_replaced(&self, gone: Option<u64>) {
+    pub fn not_replaced(&self, gone: Option<Object>) {
         if let Some(Err(error)) = gone.map(|object| self.drop_object(object)) {
             tracing::warn!(%error, "an object that nothing needs stays");
         }
@@ -276,29 +276,36 @@ impl Keeper {
 
     fn save_content(&self, it: Named<'_>) -> Saved {
         let meta = meta::whole(it.fd, it.stat).map_err(failed)?;
-        let (object, copy) = self.copy(it)?;
+        let object = self.copy(it)?;
         let file = Identity::of(it.stat);
         self.write(it.caller, Entry::Content { path: it.path.into(), file, meta, object })?;
-        copy.into_iter().for_each(|copy| self.journal.sync_along(copy));
         Ok(())
     }
 
-    /// Copies something, or finds the copy that was made ahead. Gives the
-    /// object, and what is to reach the disk.
-    pub(super) fn copy(&self, it: Named<'_>) -> Saved<(u64, Option<OwnedFd>)> {
+    /// Copies something, or finds the copy that was made ahead.
+    pub(super) fn copy(&self, it: Named<'_>) -> Saved<Object> {
         let ahead = self.known().ahead.remove(&Identity::of(it.stat));
-        match ahead {
-            Some((state, object, copy)) if state == State::of(it.stat) => return Ok((object, copy)),
-            // Nothing speaks of it yet.
-            Some((_, stale, _)) => self.store.drop_object(stale).map_err(failed)?,
-            None => {}
-        }
+        let copied = match ahead {
+            Some((state, copied)) if state == State::of(it.stat) => copied,
+            stale => {
+                // Nothing speaks of it yet.
+                let stale = stale.map(|(_, copied)| self.store.drop_object(copied.object));
+                stale.transpose().map_err(failed)?;
+                self.copy_now(it)?
+            }
+        };
+        copied.file.into_iter().for_each(|file| self.journal.sync_along(file));
+        Ok(copied.object)
+    }
+
+    fn copy_now(&self, it: Named<'_>) -> Saved<Copied> {
         if !it.is_patient && !Store::is_quick(it.stat) {
             return Err(Unsaved::Lengthy);
         }
-        self.settle(it)?;
-        let object = self.store.number();
-        Ok((object, self.store.copy(it.fd, it.stat, object).map_err(failed)?))
+        if Store::needs_place(it.stat) {
+            self.settle(it)?;
+        }
+        self.store.copy(it.fd, it.stat).map_err(failed)
     }
 
     /// Finds out where files of a mount are kept, and says so.
@@ -318,13 +325,9 @@ impl Keeper {
     /// Copies a large file where nobody waits for it, for the next
     /// [`Keeper::before_write`] to find.
     pub fn copy_ahead(&self, fd: BorrowedFd<'_>, stat: &Stat) -> Saved {
-        let object = self.store.number();
-        let copy = self.store.copy(fd, stat, object).map_err(failed)?;
-        let before = self.known().ahead.insert(Identity::of(stat), (State::of(stat), object, copy));
-        if let Some((_, object, _)) = before {
-            self.store.drop_object(object).map_err(failed)?;
-        }
-        Ok(())
+        let copied = self.store.copy(fd, stat).map_err(failed)?;
+        let before = self.known().ahead.insert(Identity::of(stat), (State::of(stat), copied));
+        before.map_or(Ok(()), |(_, copied)| self.store.drop_object(copied.object).map_err(failed))
     }
 
     /// A name is about to become another.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::entry::{Entry, Identity, Kind, Line, Meta, State};
+use super::entry::{Entry, Identity, Kind, Line, Meta, Object, State};
 use super::fold::Fold;
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ pub struct Ledger {
     /// Sessions that took it back, and whether all of it.
     pub undone_by: Vec<(String, bool)>,
     /// Objects that nothing needs to be as it was before.
-    pub superfluous: Vec<u64>,
+    pub superfluous: Vec<Object>,
     /// Bytes that are kept, as the session itself said at its end.
     pub saved: Option<u64>,
 }
@@ -45,6 +45,8 @@ pub struct SessionInfo {
     pub undoes: Option<String>,
     /// When it began, in milliseconds since 1970 (UTC).
     pub started: i64,
+    /// When it ended, as far as it says.
+    pub ended: i64,
 }
 
 /// A command of a session.
@@ -82,9 +84,9 @@ pub struct Before {
     /// Its metadata, as far as they were saved.
     pub meta: Option<Meta>,
     /// The object with its content.
-    pub content: Option<u64>,
+    pub content: Option<Object>,
     /// The object that is the file itself, or a copy of it.
-    pub object: Option<u64>,
+    pub object: Option<Object>,
     /// Whether that is a copy.
     pub copied: bool,
     /// How many names the file had when it lost this one; 0 where it did not.

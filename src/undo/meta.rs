@@ -55,7 +55,7 @@ fn apply_xattrs(fd: BorrowedFd<'_>, wanted: &[(Name, Name)]) -> Result<(), Errno
     Ok(())
 }
 
-/// The same for a copy in the store, which is given the rest when it is restored.
+/// The same for a copy of a special file in the store, which is given the rest when it is restored.
 pub(super) fn apply_as_far_as_possible(fd: BorrowedFd<'_>, wanted: &Meta) {
     match file::stat(fd, c"") {
         Ok(now) => {

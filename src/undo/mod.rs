@@ -29,6 +29,7 @@ mod read;
 mod restore;
 mod sessions;
 mod sibling;
+mod small;
 mod spot;
 mod steps;
 mod store;

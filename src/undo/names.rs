@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::entry::{Identity, Kind};
-use super::ledger::Before;
+use super::ledger::{Before, SessionInfo};
 use super::plan::Item;
 use super::spot::look;
 use crate::sys::file::Stat;
@@ -16,6 +16,8 @@ use crate::sys::file::Stat;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     known: HashMap<Identity, Found>,
+    /// When the session ended, in milliseconds since 1970.
+    ended: i64,
 }
 
 #[derive(Debug)]
@@ -28,8 +30,8 @@ struct Found {
 impl Names {
     /// Looks for files: first where the items of an undo are, then in the whole
     /// workspace.
-    pub(super) fn of(mut wanted: HashSet<Identity>, items: &[Item], workspace: &Path) -> Names {
-        let mut names = Names::default();
+    pub(super) fn of(mut wanted: HashSet<Identity>, items: &[Item], session: &SessionInfo) -> Names {
+        let mut names = Names { known: HashMap::new(), ended: session.ended };
         if wanted.is_empty() {
             return names;
         }
@@ -41,7 +43,7 @@ impl Names {
             }
         }
         // What cannot be looked into holds no name that could be used.
-        let entries = WalkDir::new(workspace).same_file_system(true).into_iter().flatten();
+        let entries = WalkDir::new(&session.workspace).same_file_system(true).into_iter().flatten();
         for entry in entries {
             if wanted.is_empty() {
                 break;
@@ -61,12 +63,12 @@ impl Names {
     /// since is not the same any more.
     pub(super) fn find(&self, before: &Before) -> Option<&Path> {
         let found = self.known.get(&before.file?)?;
-        let is_as_it_was = match (&found.other, &before.meta) {
-            (None, _) => true,
-            (Some(now), Some(meta)) => (now.size, now.mtime) == (meta.size, meta.mtime),
-            (Some(_), None) => false,
+        let is_as_it_was = |now: &Stat| {
+            before.meta.as_ref().is_some_and(|meta| (now.size, now.mtime) == (meta.size, meta.mtime))
         };
-        is_as_it_was.then_some(found.path.as_path())
+        let is_nobody_elses = |now: &Stat| milliseconds(now.ctime) <= self.ended;
+        let is_same = found.other.as_ref().is_none_or(|now| is_as_it_was(now) || is_nobody_elses(now));
+        is_same.then_some(found.path.as_path())
     }
 
     /// What something was is at this path again.
@@ -75,6 +77,10 @@ impl Names {
             self.known.insert(file, Found { path: path.to_path_buf(), other: None });
         }
     }
+}
+
+fn milliseconds((seconds, nanoseconds): (i64, u32)) -> i64 {
+    seconds.saturating_mul(1000).saturating_add(i64::from(nanoseconds) / 1_000_000)
 }
 
 impl Item {

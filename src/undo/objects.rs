@@ -1,7 +1,9 @@
 //! What an earlier session has kept, to be given back.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::cell::OnceCell;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -11,10 +13,12 @@ use nix::fcntl::{OFlag, RenameFlags, ResolveFlag, openat, readlinkat, renameat2}
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::entry::Object;
 use super::pack;
 use super::read::Journal;
+use super::small;
 use super::spot::Spot;
-use super::store::{copy_special, objects_path};
+use super::store::{copy_special, name_of, objects_path};
 use crate::sys::copy::copy_content;
 use crate::sys::file::{self, Stat, open_path};
 
@@ -22,6 +26,8 @@ use crate::sys::file::{self, Stat, open_path};
 #[derive(Debug)]
 pub struct Objects {
     dirs: Vec<OwnedFd>,
+    /// The file that holds small ones, once it was looked for.
+    small: OnceCell<Option<File>>,
 }
 
 impl Objects {
@@ -30,14 +36,14 @@ impl Objects {
     pub fn of(sessions: &Path, id: &str, journal: &Journal) -> Objects {
         let places = [objects_path(sessions, id)].into_iter().chain(journal.stores());
         // One that is not there holds nothing.
-        Objects { dirs: places.filter_map(|path| File::open(path).ok()).map(OwnedFd::from).collect() }
+        let dirs = places.filter_map(|path| File::open(path).ok()).map(OwnedFd::from).collect();
+        Objects { dirs, small: OnceCell::new() }
     }
 
-    fn find(&self, object: u64) -> Result<(&OwnedFd, CString, Stat), Errno> {
-        let name = CString::new(object.to_string()).map_err(|_| Errno::EINVAL)?;
+    fn find(&self, name: &CStr) -> Result<(&OwnedFd, Stat), Errno> {
         for dir in &self.dirs {
-            match file::stat(dir.as_fd(), &name) {
-                Ok(stat) => return Ok((dir, name, stat)),
+            match file::stat(dir.as_fd(), name) {
+                Ok(stat) => return Ok((dir, stat)),
                 Err(Errno::ENOENT) => {}
                 Err(errno) => return Err(errno),
             }
@@ -46,29 +52,48 @@ impl Objects {
     }
 
     /// Whether an object is there.
-    pub fn has(&self, object: u64) -> bool {
-        self.find(object).is_ok() || self.dirs.iter().any(|dir| pack::has(dir, object))
+    pub fn has(&self, object: Object) -> bool {
+        match object {
+            Object::File(number) => {
+                let name = name_of(number);
+                self.find(&c_name(&name)).is_ok() || self.dirs.iter().any(|dir| pack::has(dir, &name))
+            }
+            Object::Piece { offset, length } => {
+                let size = self.small().and_then(|small| small.metadata().ok()).map(|small| small.len());
+                size.is_some_and(|size| offset.saturating_add(length) <= size)
+            }
+        }
     }
 
     /// Opens a regular file's content.
-    pub fn open(&self, object: u64) -> Result<OwnedFd, Errno> {
-        match self.find(object) {
-            Ok((dir, name, _)) => {
-                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-                openat(dir, name.as_c_str(), flags, Mode::empty())
+    pub fn open(&self, object: Object) -> Result<OwnedFd, Errno> {
+        match object {
+            Object::File(number) => self.open_file(&name_of(number)),
+            Object::Piece { offset, length } => {
+                let small = self.small().ok_or(Errno::ENOENT)?;
+                small::piece(small, offset, length).map_err(|error| failed(&error))
             }
-            Err(Errno::ENOENT) => self.unpack(object),
+        }
+    }
+
+    fn small(&self) -> Option<&File> {
+        self.small.get_or_init(|| self.open_file(small::NAME).ok().map(File::from)).as_ref()
+    }
+
+    fn open_file(&self, name: &str) -> Result<OwnedFd, Errno> {
+        match self.find(&c_name(name)) {
+            Ok((dir, _)) => {
+                let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+                openat(dir, name, flags, Mode::empty())
+            }
+            Err(Errno::ENOENT) => self.unpack(name),
             Err(errno) => Err(errno),
         }
     }
 
-    fn unpack(&self, object: u64) -> Result<OwnedFd, Errno> {
+    fn unpack(&self, name: &str) -> Result<OwnedFd, Errno> {
         for dir in &self.dirs {
-            let found = pack::open(dir, object).map_err(|error| {
-                tracing::error!(%error, object, "an object cannot be unpacked");
-                error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
-            })?;
-            if let Some(file) = found {
+            if let Some(file) = pack::open(dir, name).map_err(|error| failed(&error))? {
                 return Ok(file);
             }
         }
@@ -76,20 +101,29 @@ impl Objects {
     }
 
     /// The text of a symbolic link.
-    pub fn read_link(&self, object: u64) -> Result<std::ffi::OsString, Errno> {
-        let (dir, name, _) = self.find(object)?;
+    pub fn read_link(&self, object: Object) -> Result<OsString, Errno> {
+        let Object::File(number) = object else { return Err(Errno::EINVAL) };
+        let name = c_name(&name_of(number));
+        let (dir, _) = self.find(&name)?;
         readlinkat(dir, name.as_c_str())
     }
 
     /// Gives an object a name: moves it there, or a copy of it where it lies on
-    /// another mount or is packed.
-    pub(super) fn give(&self, object: u64, spot: &Spot, flags: RenameFlags) -> Result<(), Errno> {
+    /// another mount, is packed, or is only a piece of a file.
+    pub(super) fn give(&self, object: Object, spot: &Spot, flags: RenameFlags) -> Result<(), Errno> {
         let copied = draft_name();
         let draft = copied.as_c_str();
-        match self.find(object) {
-            Err(Errno::ENOENT) => copy_to(&self.unpack(object)?, spot, draft)?,
+        let found = match object {
+            Object::Piece { .. } => Err(Errno::ENOENT),
+            Object::File(number) => {
+                let name = c_name(&name_of(number));
+                self.find(&name).map(|(dir, stat)| (dir, stat, name))
+            }
+        };
+        match found {
+            Err(Errno::ENOENT) => copy_to(&self.open(object)?, spot, draft)?,
             Err(errno) => return Err(errno),
-            Ok((dir, name, stat)) => {
+            Ok((dir, stat, name)) => {
                 match renameat2(dir, name.as_c_str(), spot.dir(), spot.name().as_c_str(), flags) {
                     Err(Errno::EXDEV) => {}
                     other => return other,
@@ -107,6 +141,16 @@ impl Objects {
         renameat2(spot.dir(), draft, spot.dir(), spot.name().as_c_str(), flags)
             .inspect_err(|_| discard(spot, draft))
     }
+}
+
+/// The name of a file in a store, in which there are no zero bytes.
+fn c_name(name: &str) -> CString {
+    CString::new(name).unwrap_or_default()
+}
+
+fn failed(error: &io::Error) -> Errno {
+    tracing::error!(%error, "what is kept cannot be read");
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// What a copy is called until it is complete.

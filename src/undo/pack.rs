@@ -7,7 +7,7 @@
 //! than it gives free. Files that were moved to the store stay as they are: they
 //! are to come back as themselves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,8 +22,10 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::entry::Entry;
+use super::entry::{Entry, Object};
 use super::read::Journal;
+use super::small;
+use super::store::name_of;
 
 /// How the names of packed objects end.
 const END: &str = ".gz";
@@ -43,16 +45,16 @@ impl Packed {
     /// the bytes that got free.
     pub(super) fn pack(&mut self, journal: &Journal, stores: &[PathBuf]) -> io::Result<u64> {
         let mut freed = 0;
-        for object in copies(journal) {
+        for name in copies(journal) {
             for store in stores {
-                freed += self.pack_one(store, object)?;
+                freed += self.pack_one(store, &name)?;
             }
         }
         Ok(freed)
     }
 
-    fn pack_one(&mut self, store: &Path, object: u64) -> io::Result<u64> {
-        let (plain, packed) = (store.join(object.to_string()), store.join(format!("{object}{END}")));
+    fn pack_one(&mut self, store: &Path, name: &str) -> io::Result<u64> {
+        let (plain, packed) = (store.join(name), store.join(format!("{name}{END}")));
         if let Ok(found) = File::open(&packed) {
             // From an earlier time.
             if let Some(hash) = hash_of(found) {
@@ -68,7 +70,7 @@ impl Packed {
         let twin = self.by_hash.get(&hash).filter(|twin| fs::hard_link(twin, &packed).is_ok());
         let mut taken = 0;
         if twin.is_none() {
-            let draft = store.join(format!("{object}.draft"));
+            let draft = store.join(format!("{name}.draft"));
             let written = write(&plain, &draft, &hash).and_then(|()| draft.symlink_metadata());
             match written {
                 Ok(new) if new.blocks() < stat.blocks() => taken = new.blocks(),
@@ -85,14 +87,18 @@ impl Packed {
     }
 }
 
-/// The objects of a session that are copies.
-fn copies(journal: &Journal) -> Vec<u64> {
+/// The files of a session's stores that hold copies.
+fn copies(journal: &Journal) -> BTreeSet<String> {
     let copy = |line: &super::entry::Line| match &line.entry {
         Entry::Content { object, .. } => Some(*object),
         Entry::Remove { gone, .. } | Entry::Rename { replaced: Some(gone), .. } if gone.copied => gone.object,
         _ => None,
     };
-    journal.lines.iter().filter_map(copy).collect()
+    let name = |object| match object {
+        Object::File(number) => name_of(number),
+        Object::Piece { .. } => small::NAME.to_owned(),
+    };
+    journal.lines.iter().filter_map(copy).map(name).collect()
 }
 
 fn hash(file: File) -> io::Result<blake3::Hash> {
@@ -116,16 +122,15 @@ fn write(plain: &Path, draft: &Path, hash: &blake3::Hash) -> io::Result<()> {
     encoder.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// The content of a packed object in a store, as a file without a name; none
+/// The content of a packed file in a store, as a file without a name; none
 /// where there is no such object.
-pub(super) fn open(store: &OwnedFd, object: u64) -> io::Result<Option<OwnedFd>> {
-    let name = format!("{object}{END}");
+pub(super) fn open(store: &OwnedFd, name: &str) -> io::Result<Option<OwnedFd>> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let packed = match openat(store, name.as_str(), flags, Mode::empty()) {
+    let packed = match openat(store, format!("{name}{END}").as_str(), flags, Mode::empty()) {
         Err(Errno::ENOENT) => return Ok(None),
         packed => File::from(packed?),
     };
-    let draft = format!("{object}.{}", std::process::id());
+    let draft = format!("{name}.{}", std::process::id());
     let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let file = File::from(openat(store, draft.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
     unlinkat(store, draft.as_str(), UnlinkatFlags::NoRemoveDir)?;
@@ -166,9 +171,9 @@ fn unpack(packed: File, mut to: &File) -> io::Result<()> {
     to.rewind()
 }
 
-/// Whether a packed object is there.
-pub(super) fn has(store: &OwnedFd, object: u64) -> bool {
-    let name = std::ffi::CString::new(format!("{object}{END}"));
+/// Whether a packed file is there.
+pub(super) fn has(store: &OwnedFd, name: &str) -> bool {
+    let name = std::ffi::CString::new(format!("{name}{END}"));
     name.is_ok_and(|name| crate::sys::file::stat(store.as_fd(), &name).is_ok())
 }
 
@@ -182,7 +187,8 @@ mod tests {
         let line = |object| {
             let stat = Stat::default();
             let (file, meta) = (Identity::of(&stat), Meta::of(&stat));
-            let entry = Entry::Content { path: Path::new("/w/x").into(), file, meta, object };
+            let object_there = Object::File(object);
+            let entry = Entry::Content { path: Path::new("/w/x").into(), file, meta, object: object_there };
             Line { seq: object, time: 0, by: 0, entry }
         };
         Journal { lines: objects.map(line).collect(), is_closed: true, is_running: false, damage: None }
@@ -191,7 +197,7 @@ mod tests {
     fn unpacked(store: &Path, object: u64) -> io::Result<Vec<u8>> {
         let store = OwnedFd::from(File::open(store)?);
         let mut content = Vec::new();
-        if let Some(file) = open(&store, object)? {
+        if let Some(file) = open(&store, &name_of(object))? {
             File::from(file).read_to_end(&mut content)?;
         }
         Ok(content)
@@ -202,24 +208,24 @@ mod tests {
         let dir = tempfile::tempdir()?;
         let text = "all work and no play\n".repeat(2000);
         for object in 0..3 {
-            fs::write(dir.path().join(object.to_string()), &text)?;
+            fs::write(dir.path().join(name_of(object)), &text)?;
         }
-        fs::write(dir.path().join("3"), "short")?;
+        fs::write(dir.path().join(name_of(3)), "short")?;
         let stores = [dir.path().to_path_buf()];
         let freed = Packed::default().pack(&journal(0..4), &stores)?;
         assert!(freed > 2 * text.len() as u64, "{freed}");
-        assert_eq!(dir.path().join("0.gz").metadata()?.nlink(), 3);
+        assert_eq!(dir.path().join(name_of(0) + END).metadata()?.nlink(), 3);
         for object in 0..3 {
-            assert!(!dir.path().join(object.to_string()).exists());
+            assert!(!dir.path().join(name_of(object)).exists());
             assert!(unpacked(dir.path(), object)? == text.as_bytes());
         }
-        assert!(dir.path().join("3").exists(), "nothing is to be won");
+        assert!(dir.path().join(name_of(3)).exists(), "nothing is to be won");
         // Again, with another session's copy of the same.
-        fs::write(dir.path().join("9"), &text)?;
+        fs::write(dir.path().join(name_of(9)), &text)?;
         let mut packed = Packed::default();
         packed.pack(&journal(0..4), &stores)?;
         packed.pack(&journal(9..10), &stores)?;
-        assert_eq!(dir.path().join("9.gz").metadata()?.nlink(), 4);
+        assert_eq!(dir.path().join(name_of(9) + END).metadata()?.nlink(), 4);
         assert_eq!(fs::read_dir(dir.path())?.count(), 5);
         Ok(())
     }
@@ -227,27 +233,27 @@ mod tests {
     #[test]
     fn holes_stay_holes_and_noise_stays_as_it_is() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
-        let sparse = File::create_new(dir.path().join("0"))?;
+        let sparse = File::create_new(dir.path().join(name_of(0)))?;
         sparse.set_len(40 << 20)?;
         (&sparse).write_all(&b"all work and no play\n".repeat(20_000))?;
         let mut noise = vec![0; 64 << 10];
         blake3::Hasher::new().finalize_xof().fill(&mut noise);
-        fs::write(dir.path().join("1"), &noise)?;
+        fs::write(dir.path().join(name_of(1)), &noise)?;
         Packed::default().pack(&journal(0..2), &[dir.path().to_path_buf()])?;
-        assert!(dir.path().join("1").exists() && !dir.path().join("1.gz").exists());
+        assert!(dir.path().join(name_of(1)).exists() && !dir.path().join(name_of(1) + END).exists());
         let store = OwnedFd::from(File::open(dir.path())?);
-        let back = File::from(open(&store, 0)?.ok_or(io::ErrorKind::NotFound)?);
+        let back = File::from(open(&store, &name_of(0))?.ok_or(io::ErrorKind::NotFound)?);
         assert_eq!((back.metadata()?.len(), back.metadata()?.blocks() < 1000), (40 << 20, true));
-        assert!(!dir.path().join("0").exists(), "it was packed");
+        assert!(!dir.path().join(name_of(0)).exists(), "it was packed");
         Ok(())
     }
 
     #[test]
     fn damage_is_noticed() -> io::Result<()> {
         let dir = tempfile::tempdir()?;
-        fs::write(dir.path().join("0"), "all work and no play\n".repeat(2000))?;
+        fs::write(dir.path().join(name_of(0)), "all work and no play\n".repeat(2000))?;
         Packed::default().pack(&journal(0..1), &[dir.path().to_path_buf()])?;
-        let path = dir.path().join("0.gz");
+        let path = dir.path().join(name_of(0) + END);
         let mut bytes = fs::read(&path)?;
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;

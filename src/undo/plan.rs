@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::back::Back;
 use super::entry::{Identity, Kind};
-use super::ledger::{After, Before, Change, Ledger};
+use super::ledger::{After, Before, Change, Ledger, SessionInfo};
 use super::spot::look;
 use crate::sys::file::Stat;
 
@@ -78,8 +78,8 @@ pub struct Item {
 pub struct Plan {
     /// Changes that are still to be undone, parents before what is beneath.
     pub items: Vec<Item>,
-    /// Where the session worked.
-    pub workspace: PathBuf,
+    /// Whose changes they are.
+    pub session: SessionInfo,
 }
 
 impl Plan {
@@ -110,7 +110,7 @@ impl Plan {
             }
         }
         items.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(Plan { items, workspace: ledger.session.workspace.clone() })
+        Ok(Plan { items, session: ledger.session.clone() })
     }
 
     /// Things that are undone, directories of which only the times changed left out.

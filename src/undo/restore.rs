@@ -15,7 +15,7 @@ use nix::fcntl::{OFlag, RenameFlags, renameat2};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{Pid, UnlinkatFlags, ftruncate, getpid, unlinkat};
 
-use super::entry::{Gone, Kind, Meta};
+use super::entry::{Gone, Kind, Meta, Object};
 use super::keeper::{Keeper, Named, Unsaved};
 use super::ledger::Before;
 use super::objects::Objects;
@@ -105,8 +105,8 @@ impl<'a> Undo<'a> {
                 Some((conflict, _)) => outcome.skipped.push((item.path, conflict)),
             }
         }
-        let workspace = &plan.workspace;
-        Work { undo: self, workspace, items, done: 0, progress: &mut progress, outcome }.run()
+        let session = &plan.session;
+        Work { undo: self, session, items, done: 0, progress: &mut progress, outcome }.run()
     }
 
     fn caller() -> Pid {
@@ -160,7 +160,7 @@ impl<'a> Undo<'a> {
     }
 
     /// Gives an object a name, in place of what stands there if that is given.
-    pub(super) fn put(&self, object: u64, spot: &Spot, kind: Kind, replaced: Option<Gone>) -> Step {
+    pub(super) fn put(&self, object: Object, spot: &Spot, kind: Kind, replaced: Option<Gone>) -> Step {
         self.keep_names(spot)?;
         let flags = if replaced.is_some() { RenameFlags::empty() } else { RenameFlags::RENAME_NOREPLACE };
         let kept = replaced.as_ref().and_then(|gone| gone.object);
@@ -209,7 +209,7 @@ impl<'a> Undo<'a> {
     /// Puts the old content where the new one is: at once, by another file of
     /// the same name, unless it has other names or another owner, which would
     /// not come along.
-    pub(super) fn rewrite(&self, spot: &Spot, stat: &Stat, object: u64) -> Step {
+    pub(super) fn rewrite(&self, spot: &Spot, stat: &Stat, object: Object) -> Step {
         let fd = spot.pin()?;
         let it = Self::named(&fd, stat, spot.path());
         if stat.links == 1 && stat.owner == nix::unistd::geteuid().as_raw() {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::UndoError;
-use super::entry::{Identity, Kind, Meta};
-use super::ledger::Before;
+use super::entry::{Identity, Kind, Meta, Object};
+use super::ledger::{Before, SessionInfo};
 use super::names::Names;
 use super::plan::{Act, Conflict, Item};
 use super::restore::{Outcome, Step, Undo};
@@ -16,7 +16,7 @@ use super::spot::{Spot, look};
 /// The steps of one undo.
 pub(super) struct Work<'a> {
     pub(super) undo: &'a Undo<'a>,
-    pub(super) workspace: &'a Path,
+    pub(super) session: &'a SessionInfo,
     pub(super) items: Vec<Item>,
     pub(super) done: usize,
     pub(super) progress: &'a mut dyn FnMut(usize),
@@ -94,7 +94,7 @@ impl Work<'_> {
             self.note(index, step);
             self.tell();
         }
-        let mut names = Names::of(several, &self.items, self.workspace);
+        let mut names = Names::of(several, &self.items, self.session);
         for (index, _) in shared {
             let step = self.place(index, &mut names);
             self.note(index, step);
@@ -138,7 +138,7 @@ impl Work<'_> {
         }
     }
 
-    fn rewrite_one(&self, path: &Path, object: u64) -> Step {
+    fn rewrite_one(&self, path: &Path, object: Object) -> Step {
         let spot = Spot::at(path)?;
         let stat = spot.stat()?.ok_or(Errno::ENOENT)?;
         self.undo.rewrite(&spot, &stat, object)

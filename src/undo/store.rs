@@ -16,8 +16,9 @@ use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, symlinkat, unlinkat};
 
-use super::entry::{Kind, Meta};
+use super::entry::{Kind, Meta, Object};
 use super::meta;
+use super::small::Small;
 use crate::policy::UndoLimits as Limits;
 use crate::sys::copy::{copy_content, may_be_open};
 use crate::sys::file::{self, Stat, open_path, reopen};
@@ -37,6 +38,7 @@ pub(super) struct Store {
     mount: OnceLock<u64>,
     /// On other mounts: none where there can be none.
     siblings: Mutex<HashMap<u64, Option<Arc<OwnedFd>>>>,
+    small: Small,
     next: AtomicU64,
     saved: AtomicU64,
 }
@@ -49,6 +51,7 @@ impl Store {
             dir: Mutex::default(),
             mount: OnceLock::new(),
             siblings: Mutex::default(),
+            small: Small::default(),
             next: AtomicU64::new(0),
             saved: AtomicU64::new(0),
         }
@@ -155,8 +158,9 @@ impl Store {
         file::stat(self.on(mount)?.as_fd(), &object_name(object))
     }
 
-    /// Forgets an object.
-    pub(super) fn drop_object(&self, object: u64) -> Result<(), Errno> {
+    /// Forgets an object. A piece of the file for small ones stays where it is.
+    pub(super) fn drop_object(&self, object: Object) -> Result<(), Errno> {
+        let Object::File(object) = object else { return Ok(()) };
         let siblings: Vec<Arc<OwnedFd>> = self.siblings().values().flatten().cloned().collect();
         let mut dropped = Err(Errno::ENOENT);
         for dir in siblings.into_iter().chain([self.dir()?]) {
@@ -168,51 +172,64 @@ impl Store {
         dropped
     }
 
+    /// Whether a copy of a file would need a file of its own.
+    pub(super) fn needs_place(stat: &Stat) -> bool {
+        !Small::admits(stat)
+    }
+
     /// Whether a file can be saved at once, without holding others up.
     pub(super) fn is_quick(stat: &Stat) -> bool {
         const QUICK: u64 = 1 << 20;
         stat.allocated.min(stat.size) <= QUICK
     }
 
-    /// Copies a pinned file here, with its metadata; a regular file's copy is
-    /// given back, to be taken to the disk.
-    pub(super) fn copy(
-        &self,
-        fd: BorrowedFd<'_>,
-        stat: &Stat,
-        object: u64,
-    ) -> Result<Option<OwnedFd>, Errno> {
-        let dir = self.on(stat.mount)?;
+    /// Copies a pinned file here: a regular file's content alone. What it was
+    /// written to is given back, to be taken to the disk.
+    pub(super) fn copy(&self, fd: BorrowedFd<'_>, stat: &Stat) -> Result<Copied, Errno> {
+        let is_small = Small::admits(stat);
+        let dir = if is_small { self.dir()? } else { self.on(stat.mount)? };
         self.reserve(dir.as_fd(), stat.allocated, true)?;
-        let name = object_name(object);
-        let copied = match Kind::of(stat.mode) {
-            Kind::File => self.copy_file(dir.as_fd(), fd, stat, &name).map(Some),
-            _ => copy_special(dir.as_fd(), fd, stat, &name).map(|()| None),
+        let copied = if is_small {
+            let added = open_to_read(fd).and_then(|from| self.small.add(dir.as_fd(), from, stat.size));
+            added.map(|(object, file)| Copied { object, file: Some(file) })
+        } else {
+            self.copy_to(dir.as_fd(), fd, stat)
         };
         copied.inspect_err(|_| {
             self.saved.fetch_sub(stat.allocated, Ordering::Relaxed);
-            // What is left of it, if anything, has no line in the journal.
-            let _ = unlinkat(dir.as_fd(), name.as_c_str(), UnlinkatFlags::NoRemoveDir);
         })
     }
 
-    fn copy_file(
-        &self,
-        dir: BorrowedFd<'_>,
-        fd: BorrowedFd<'_>,
-        stat: &Stat,
-        name: &CString,
-    ) -> Result<OwnedFd, Errno> {
-        let from = open_to_read(fd)?;
-        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-        let to = openat(dir, name.as_c_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        copy_content(from.as_fd(), to.as_fd(), stat.size)?;
-        let mut metadata = Meta::of(stat);
-        metadata.xattrs = Some(meta::xattrs(fd)?);
-        // An owner that cannot be given is given when it is restored, if then.
-        meta::apply_as_far_as_possible(to.as_fd(), &metadata);
-        Ok(to)
+    fn copy_to(&self, dir: BorrowedFd<'_>, fd: BorrowedFd<'_>, stat: &Stat) -> Result<Copied, Errno> {
+        let number = self.number();
+        let name = object_name(number);
+        let copied = match Kind::of(stat.mode) {
+            Kind::File => copy_file(dir, fd, stat, &name).map(|file| Some(Arc::new(file))),
+            _ => copy_special(dir, fd, stat, &name).map(|()| None),
+        };
+        let copied = copied.inspect_err(|_| {
+            // What is left of it, if anything, has no line in the journal.
+            let _ = unlinkat(dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir);
+        });
+        Ok(Copied { object: Object::File(number), file: copied? })
     }
+}
+
+/// A copy.
+#[derive(Debug)]
+pub(super) struct Copied {
+    /// Where it is.
+    pub(super) object: Object,
+    /// What is to reach the disk.
+    pub(super) file: Option<Arc<OwnedFd>>,
+}
+
+fn copy_file(dir: BorrowedFd<'_>, fd: BorrowedFd<'_>, stat: &Stat, name: &CStr) -> Result<OwnedFd, Errno> {
+    let from = open_to_read(fd)?;
+    let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let to = openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    copy_content(from.as_fd(), to.as_fd(), stat.size)?;
+    Ok(to)
 }
 
 /// A special file is made anew: it has no content.
@@ -244,7 +261,12 @@ pub(super) fn has_other_users(fd: BorrowedFd<'_>, stat: &Stat) -> bool {
     match Kind::of(stat.mode) {
         Kind::Dir => false,
         // What cannot be opened for reading cannot be copied either.
-        Kind::File => stat.links > 1 || open_to_read(fd).is_ok_and(|file| may_be_open(&file)),
+        Kind::File => {
+            stat.links > 1
+                || may_be_open(fd).unwrap_or_else(|_| {
+                    open_to_read(fd).is_ok_and(|file| may_be_open(file.as_fd()).unwrap_or(true))
+                })
+        }
         _ => stat.links > 1,
     }
 }
@@ -264,7 +286,12 @@ fn free(dir: BorrowedFd<'_>) -> Result<u64, Errno> {
     Ok(found.blocks_available().saturating_mul(found.fragment_size()))
 }
 
-/// An object's name: its number.
+/// The name of the object with a number: long, so that few fit a block, which
+/// ext4 searches from its beginning.
+pub(super) fn name_of(object: u64) -> String {
+    format!("{object:064}")
+}
+
 fn object_name(object: u64) -> CString {
-    CString::new(object.to_string()).unwrap_or_default()
+    CString::new(name_of(object)).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! The command line: what is refused before anything runs, and what the other commands print.
 
 mod bad_input;
+mod completions;
 mod log;
 mod names;
 mod words;

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use super::random::{latest, make, undo};
 use super::{keeping, look_the_same};
 use crate::support::Tree;
+use crate::support::fixture::write;
 
 /// Runs that are killed unless `STOCKADE_TEST_SEEDS` asks for more.
 const RUNS: u64 = 12;
@@ -76,4 +77,27 @@ fn what_a_killed_broker_has_let_happen_is_undone() {
         look_the_same(&before, &Tree::lasting(&base), &format!("seed {seed}"));
     }
     assert!(killed * 3 > runs, "only {killed} of {runs} were killed in time");
+}
+
+#[test]
+fn a_damaged_journal_is_told_of_and_undone_as_far_as_it_goes() {
+    let jail = keeping();
+    for name in ["a", "b"] {
+        write(&jail.work.join(name), "before\n");
+    }
+    jail.sh("echo after > a; echo after > b").expect(0);
+    let session = latest(&jail).expect("a session");
+    let journal = jail.home.join(".local/state/stockade/sessions").join(&session).join("journal.jsonl");
+    let text = fs::read_to_string(&journal).expect("read");
+    let line = text.lines().position(|line| line.contains("\"content\"") && line.contains("/b\""));
+    let line = line.expect("a line about b") + 1;
+    write(&journal, &text.replace("/b\"", "/c\""));
+    let told = format!("the journal of session {session} is damaged from line {line} on");
+    let diff = jail.stockade(&["diff", &session]);
+    assert!(diff.err().contains(&told), "{}", diff.err());
+    let undone = jail.stockade(&["undo", "--yes", &session]);
+    undone.expect(0);
+    assert!(undone.err().contains(&told), "{}", undone.err());
+    let now = ["a", "b"].map(|name| fs::read_to_string(jail.work.join(name)).expect("read"));
+    assert_eq!(now, ["before\n", "after\n"]);
 }

@@ -72,7 +72,7 @@ fn what_is_kept_stays_on_its_mount() {
     jail.sh("rm removed; echo new > n; mv n replaced; echo more >> written").expect(0);
     let store = there.store();
     assert_eq!(fs::metadata(&store).expect("stat").permissions().mode() & 0o777, 0o700);
-    assert_eq!(fs::read_dir(&store).expect("list").count(), 3);
+    assert_eq!(fs::read_dir(&store).expect("list").count(), 2, "the small copy lies with the others");
     let kept =
         fs::read_dir(&store).expect("list").any(|entry| inode(&entry.expect("list").path()) == removed);
     assert!(kept, "the file itself is kept");

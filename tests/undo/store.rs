@@ -83,7 +83,8 @@ fn no_jail_reaches_the_store_and_no_other_user() {
     write(&jail.work.join("secret"), "kept\n");
     jail.sh("rm secret").expect(0);
     let store = jail.home.join(".local/state/stockade/sessions").join(latest(&jail).expect("a session"));
-    let object = store.join("objects/0");
+    let objects = fs::read_dir(store.join("objects")).expect("list the objects");
+    let object = objects.map(|entry| entry.expect("an entry").path()).next().expect("an object");
     assert_eq!(fs::read_to_string(&object).expect("read the object"), "kept\n");
     for dir in [store.as_path(), &store.join("objects")] {
         assert_eq!(fs::metadata(dir).expect("stat").permissions().mode() & 0o777, 0o700);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 
-use super::super::entry::Kind;
+use super::super::entry::{Kind, Object};
 use super::super::objects::Objects;
 use super::super::spot::Spot;
 use super::Version;
@@ -25,7 +25,7 @@ const PIECE: usize = 64 << 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
     /// An object of the session.
-    Object(u64),
+    Object(Object),
     /// A file as it is now.
     File(PathBuf),
     /// Nothing was kept.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proptest::prelude::*;
 
 use super::*;
-use crate::undo::entry::{Gone, Name};
+use crate::undo::entry::{Gone, Name, Object};
 
 /// One name in the tree: a number of its own and the file that it stands for.
 type Named = (u32, u64);
@@ -26,8 +26,8 @@ struct World {
     inodes: HashMap<u64, Inode>,
     own: BTreeSet<u64>,
     /// Content of the copies, and the files that were moved to the store.
-    copies: HashMap<u64, u32>,
-    moved: HashMap<u64, u64>,
+    copies: HashMap<Object, u32>,
+    moved: HashMap<Object, u64>,
     has_content: BTreeSet<u64>,
     has_meta: BTreeSet<u64>,
     has_dir: BTreeSet<u64>,
@@ -98,7 +98,7 @@ impl World {
 
     fn keep_content(&mut self, path: &Path, inode: u64) {
         if !self.own.contains(&inode) && self.has_content.insert(inode) {
-            let (meta, object) = (self.meta(inode, true), u64::from(self.number()));
+            let (meta, object) = (self.meta(inode, true), Object::File(self.number().into()));
             self.copies.insert(object, self.inodes[&inode].content);
             self.write(Entry::Content { path: name(path), file: identity(inode), meta, object });
         }
@@ -108,7 +108,7 @@ impl World {
         let (kind, own) = (self.inodes[&inode].kind, self.own.contains(&inode));
         let (mut object, links) = (None, self.links(inode));
         if kind == Kind::File && !own && !self.has_content.contains(&inode) {
-            let number = u64::from(self.number());
+            let number = Object::File(self.number().into());
             if links > 1 {
                 self.copies.insert(number, self.inodes[&inode].content);
             } else {
