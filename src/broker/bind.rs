@@ -10,7 +10,7 @@ use super::reply::{Reply, Served};
 use super::socket::{Taken, check_internet};
 use super::{Call, Shared};
 use crate::landlock;
-use crate::path::{self, Last, Name, Pinned, Place, Target};
+use crate::path::{self, Last, Name, Pinned, Place, Target, UNSEEN};
 use crate::policy::Verb;
 use crate::sys::file::Stat;
 use crate::sys::{Errno, socket};
@@ -44,7 +44,7 @@ fn to_path(shared: &Shared, call: &Call, taken: &Taken, path: &CStr) -> Served {
         return Err(Errno::ENOENT);
     }
     judge.check(call, &place.path(), Verb::Create, None)?;
-    let ruleset = landlock::only_sockets_beneath(place.dir()).map_err(|_| Errno::EACCES)?;
+    let ruleset = landlock::only_sockets_beneath(place.dir()).map_err(|_| UNSEEN)?;
     let umask = shared.umasks.of(call.caller)?;
     let cwd = path::pin(call.caller, Target::AnyFd(libc::AT_FDCWD))?;
     shared.confirm(call)?;

@@ -46,8 +46,7 @@ fn to_unix(shared: &Shared, call: &Call, taken: Taken, address: &Address) -> Ser
         Unix::Path(path) => {
             let _tree = shared.judge.hold_tree();
             let target = Target::Path { dir: libc::AT_FDCWD, path: &path, follow: true };
-            let pinned = path::pin(call.caller, target)
-                .map_err(|errno| shared.judge.undecided(call, &address.to_string(), errno))?;
+            let pinned = path::pin(call.caller, target)?;
             shared.confirm(call)?;
             check(shared, call, &pinned)?;
             Some(pinned)

@@ -79,8 +79,7 @@ fn free(place: &Place, is_dir: bool) -> Result<(), Errno> {
 pub(super) fn link(shared: &Shared, call: &Call, from: &Subject, to: &Named) -> Served {
     let judge = &shared.judge;
     let _tree = judge.hold_tree();
-    let pinned = path::pin(call.caller, from.target())
-        .map_err(|errno| judge.undecided(call, &format!("{from:?}"), errno))?;
+    let pinned = path::pin(call.caller, from.target())?;
     let place = shared.place(call, to)?;
     let is_native = |path| judge.native(path).make;
     let source = match pinned.name() {

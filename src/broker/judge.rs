@@ -159,12 +159,10 @@ impl Judge {
         errno
     }
 
-    /// Records that a call could not be decided about, where that is why it fails.
-    pub(super) fn undecided(&self, call: &Call, what: &str, errno: Errno) -> Errno {
-        if errno == Errno::EACCES {
-            self.log.record(&event(call, printable(Path::new(what)), Verdict::Undecided));
-        }
-        errno
+    /// Records that a call could not be decided about, and gives what the caller gets.
+    pub(super) fn undecided(&self, call: &Call, what: &str) -> Errno {
+        self.log.record(&event(call, printable(Path::new(what)), Verdict::Undecided));
+        Errno::EACCES
     }
 }
 

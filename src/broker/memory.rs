@@ -5,6 +5,7 @@ use std::ffi::CString;
 
 use nix::unistd::Pid;
 
+use crate::path::UNSEEN;
 use crate::sys::Errno;
 use crate::sys::process::read_memory;
 
@@ -62,7 +63,7 @@ pub(super) fn path(caller: Pid, address: u64) -> Result<CString, Errno> {
 /// Memory that may not be looked at is refused, not taken for a bad address.
 fn fault(errno: Errno) -> Errno {
     match errno {
-        Errno::EPERM | Errno::ESRCH => Errno::EACCES,
+        Errno::EPERM | Errno::ESRCH => UNSEEN,
         other => other,
     }
 }

@@ -17,8 +17,7 @@ pub(super) fn change(shared: &Shared, call: &Call, subject: &Subject, change: &C
     }
     let judge = &shared.judge;
     let _tree = judge.hold_tree();
-    let pinned = path::pin(call.caller, subject.target())
-        .map_err(|errno| judge.undecided(call, &format!("{subject:?}"), errno))?;
+    let pinned = path::pin(call.caller, subject.target())?;
     shared.confirm(call)?;
     // Nobody but those who hold it open can reach a nameless file, and the
     // caller held or opened it under Landlock's rules.

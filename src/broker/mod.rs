@@ -38,7 +38,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::audit::Log;
-use crate::path::Place;
+use crate::path::{Place, UNSEEN};
 use crate::policy::plan::Plan;
 use crate::sys::Errno;
 use crate::sys::process::interrupt_with;
@@ -173,7 +173,8 @@ impl Shared {
         }
         let name = self.calls.name(&notification.data)?;
         let call = Call { id: notification.id, caller, name, is_patient: false };
-        let operation = self.calls.decode(caller, &notification.data)?;
+        let operation = self.calls.decode(caller, &notification.data);
+        let operation = operation.map_err(|errno| self.seen(&call, errno, String::new))?;
         match self.perform(&call, &operation) {
             Err(LENGTHY) => Ok(Reply::Later(Box::new(move |shared| {
                 keep::serve_later(shared, call, |call| shared.perform(call, &operation))
@@ -183,6 +184,15 @@ impl Shared {
     }
 
     fn perform(&self, call: &Call, operation: &Operation) -> Served {
+        self.act(call, operation).map_err(|errno| self.seen(call, errno, || operation.shown()))
+    }
+
+    /// What the caller gets; that something could not be decided about is recorded.
+    fn seen(&self, call: &Call, errno: Errno, what: impl FnOnce() -> String) -> Errno {
+        if errno == UNSEEN { self.judge.undecided(call, &what()) } else { errno }
+    }
+
+    fn act(&self, call: &Call, operation: &Operation) -> Served {
         match operation {
             Operation::Change { subject, change } => meta::change(self, call, subject, change),
             Operation::Open { at, how } => open::open(self, call, at, *how),
@@ -210,8 +220,7 @@ impl Shared {
     /// The place that a call names.
     fn place(&self, call: &Call, at: &Named) -> Result<Place, Errno> {
         let path = at.path.as_deref().map_err(|errno| *errno)?;
-        let place = Place::find(call.caller, at.dir, path)
-            .map_err(|errno| self.judge.undecided(call, &at.shown(), errno))?;
+        let place = Place::find(call.caller, at.dir, path)?;
         self.confirm(call).map(|()| place)
     }
 

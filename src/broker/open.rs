@@ -114,7 +114,7 @@ impl Opening<'_> {
         } else {
             path::pin_restricted(caller, at.dir, path, follow, self.how.resolve)
         };
-        let pinned = pinned.map_err(|errno| self.shared.judge.undecided(self.call, &at.shown(), errno))?;
+        let pinned = pinned?;
         self.shared.confirm(self.call).map(|()| pinned)
     }
 
@@ -210,7 +210,6 @@ impl Opening<'_> {
     /// Opens what a magic link leads to, or goes to where another one leads:
     /// what its text says about the end holds as if the caller had written it.
     fn through_link(&self, place: &mut Place) -> Result<Option<Reply>, Errno> {
-        let refused = |errno| self.shared.judge.undecided(self.call, &place.path().to_string_lossy(), errno);
         match place.pin_followed(self.call.caller) {
             Ok(pinned) if place.is_in_proc()? => {
                 self.shared.confirm(self.call)?;
@@ -218,7 +217,7 @@ impl Opening<'_> {
             }
             // Whether it may be followed (`fs.protected_symlinks`) the kernel has said.
             Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => {}
-            Err(errno) => return Err(refused(errno)),
+            Err(errno) => return Err(errno),
         }
         let text = readlinkat(place.dir(), place.name())?;
         *place = place.follow(self.call.caller, &text)?;

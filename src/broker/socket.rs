@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::decode::Address;
 use super::reply::{Reply, Served};
 use super::{Call, Shared, caller};
+use crate::path::UNSEEN;
 use crate::policy::plan::Plan;
 use crate::policy::{Network, UnixSockets};
 use crate::sys::{Errno, socket};
@@ -42,12 +43,10 @@ impl Taken {
         if fd < 0 {
             return Err(Errno::EBADF);
         }
-        let leader = || caller::leader(call.caller).ok_or(Errno::EACCES);
+        let leader = || caller::leader(call.caller).ok_or(UNSEEN);
         let taken = socket::take_descriptor(call.caller, leader, fd).map_err(|errno| match errno {
             // A process that made itself undumpable, or a container that forbids it.
-            Errno::EPERM | Errno::ESRCH | Errno::ENOSYS => {
-                shared.judge.undecided(call, "a socket that cannot be looked at", Errno::EACCES)
-            }
+            Errno::EPERM | Errno::ESRCH | Errno::ENOSYS => UNSEEN,
             other => other,
         })?;
         shared.confirm(call).map(|()| taken)

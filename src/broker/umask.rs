@@ -14,6 +14,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use super::caller;
+use crate::path::UNSEEN;
 use crate::sys::{Errno, file};
 
 /// How long after a change nothing is remembered, since the change itself
@@ -70,7 +71,7 @@ impl Umasks {
             }
         }
         // A caller that cannot be looked at gets nothing made.
-        let mode = caller::umask(thread).ok_or(Errno::EACCES)?;
+        let mode = caller::umask(thread).ok_or(UNSEEN)?;
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(changes) = &mut *changes
             && now.saturating_duration_since(changes.last) > SETTLING

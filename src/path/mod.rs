@@ -24,6 +24,10 @@ pub use place::{Last, Place};
 use crate::sys::Errno;
 use crate::sys::file::open_path;
 
+/// The error for what the broker cannot look at, though its caller may be able to.
+/// No call about a path ever ends with it; the caller gets `EACCES`.
+pub const UNSEEN: Errno = Errno::ENOTUNIQ;
+
 /// What a call is about, as its caller named it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
@@ -87,7 +91,7 @@ impl AsFd for Pinned {
 
 /// Pins what a thread's call is about, as that thread sees it.
 ///
-/// Errors are those that the kernel would give the caller. The caller of this
+/// Errors are those that the kernel would give the caller, or [`UNSEEN`]. The caller of this
 /// function must make sure afterwards that `thread` still is who it was.
 pub fn pin(thread: Pid, target: Target<'_>) -> Result<Pinned, Errno> {
     let (fd, through) = match target {
@@ -167,7 +171,7 @@ fn is_path_only(thread: Pid, fd: RawFd) -> Result<bool, Errno> {
 /// A process that made itself undumpable, or is gone, cannot be served.
 fn unreachable_process(errno: Errno) -> Errno {
     match errno {
-        Errno::ENOENT | Errno::EPERM | Errno::ESRCH => Errno::EACCES,
+        Errno::ENOENT | Errno::EACCES | Errno::EPERM | Errno::ESRCH => UNSEEN,
         other => other,
     }
 }
@@ -224,7 +228,7 @@ fn by_path_restricted(
     let flags = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
     let from = start.map_or(AT_FDCWD, OwnedFd::as_fd);
     let fd = open_path(from, path, flags, resolve | ResolveFlag::RESOLVE_NO_MAGICLINKS)?;
-    if is_in_proc(fd.as_fd())? { Err(Errno::EACCES) } else { Ok(fd) }
+    if is_in_proc(fd.as_fd())? { Err(UNSEEN) } else { Ok(fd) }
 }
 
 fn root() -> Result<OwnedFd, Errno> {
@@ -256,7 +260,7 @@ fn name_of(fd: BorrowedFd<'_>) -> Result<Name, Errno> {
         // `pipe:[7]`, `socket:[7]`, `anon_inode:[eventfd]`; but what stands in a
         // detached mount is `(unreachable)`, and cannot be decided about.
         let is_anonymous = link.starts_with(b"anon_inode:") || link.windows(2).any(|pair| pair == b":[");
-        return if is_anonymous && !link.starts_with(b"(") { Ok(Name::Nameless) } else { Err(Errno::EACCES) };
+        return if is_anonymous && !link.starts_with(b"(") { Ok(Name::Nameless) } else { Err(UNSEEN) };
     }
     let Some(before) = link.strip_suffix(DELETED) else {
         return Ok(path_name(&link));

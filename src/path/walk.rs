@@ -11,7 +11,7 @@ use nix::fcntl::{OFlag, ResolveFlag, readlinkat};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::Pid;
 
-use super::{is_in_proc, link_of, root};
+use super::{UNSEEN, is_in_proc, link_of, root};
 use crate::sys::Errno;
 use crate::sys::file::open_path;
 
@@ -119,7 +119,7 @@ impl Walk {
         let at = link_of(self.at.as_fd())?;
         let is_of = |task: Pid| Path::new(&at).starts_with(format!("/proc/{task}"));
         if !is_of(self.group()?) && !is_of(self.thread) {
-            return Err(Errno::EACCES);
+            return Err(UNSEEN);
         }
         self.at = self.open(name, OFlag::empty(), ResolveFlag::empty())?;
         let is_descriptor = Path::new(&at).file_name() == Some(OsStr::new("fd"));
@@ -129,10 +129,9 @@ impl Walk {
 
     /// The thread's group, which is what `/proc/self` names.
     fn group(&self) -> Result<Pid, Errno> {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.thread)).map_err(|_| Errno::EACCES)?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.thread)).map_err(|_| UNSEEN)?;
         let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-        group.and_then(|text| text.trim().parse().ok()).map(Pid::from_raw).ok_or(Errno::EACCES)
+        group.and_then(|text| text.trim().parse().ok()).map(Pid::from_raw).ok_or(UNSEEN)
     }
 }
 

@@ -42,20 +42,22 @@ impl Keeper {
         self.store.admit(it.stat).map_err(failed)?;
         let number = self.write(it.caller, remove(it.path, gone(it.stat, Some(Object::File(object)))))?;
         let taken = self.store.take(dir, name, it.stat, object);
-        if let Err(errno) = taken
-            && errno != Errno::EXDEV
-            && self.store.is_at_fault(it.stat, errno)
+        if let Err(errno) = &taken
+            && *errno != Errno::EXDEV
+            && self.store.is_at_fault(it.stat, *errno)
         {
             self.failed(it.caller, number);
-            return Err(failed(errno));
+            return Err(failed(*errno));
         }
-        let was = self.store.stat(it.stat.mount, object).map(|stat| Identity::of(&stat));
-        if taken.is_ok() && was != Ok(Identity::of(it.stat)) {
-            // Something that was made there meanwhile, which is the session's own.
+        if let Ok(Some(was)) = &taken
+            && Identity::of(was) != Identity::of(it.stat)
+        {
+            // Something that came there meanwhile.
             self.failed(it.caller, number);
-            return self.store.drop_object(Object::File(object)).map(Ok).map_err(failed);
+            self.write(it.caller, remove(it.path, gone(was, Some(Object::File(object)))))?;
+            return Ok(Ok(()));
         }
-        Ok(self.ended(it, number, taken))
+        Ok(self.ended(it, number, taken.map(drop)))
     }
 
     /// Says how an act went whose line has this number.

@@ -1,7 +1,7 @@
 //! What an undo will do: the session's changes as they stand now, and what a
 //! person has changed since.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -90,9 +90,10 @@ impl Plan {
             let after = change.after.as_ref().map(|after| after.path.as_path());
             selection.includes(before, after, &change.by)
         };
+        let scene = Scene::of(ledger, back);
         let mut items = Vec::new();
         for change in ledger.changes.iter().filter(chosen) {
-            items.extend(Item::of(change, back)?);
+            items.extend(Item::of(change, &scene)?);
         }
         let occupied = occupied(&items)?;
         let after = |change: &Change| Some((change.after.as_ref()?.path.clone(), change.by.clone()));
@@ -138,12 +139,7 @@ impl Item {
     }
 
     /// What is to be done about a change; none where nothing is left to do.
-    fn of(change: &Change, back: &Back) -> Result<Option<Item>, Errno> {
-        if let Some(before) = &change.before
-            && back.is_left(&before.path, look(&before.path)?.as_ref())
-        {
-            return Ok(None);
-        }
+    fn of(change: &Change, scene: &Scene<'_>) -> Result<Option<Item>, Errno> {
         let item = |path: &Path, now: Option<&Path>, act, conflict, kind| Item {
             path: path.to_path_buf(),
             now: now.map(Path::to_path_buf),
@@ -155,39 +151,67 @@ impl Item {
             by: change.by.clone(),
             after: change.after.clone(),
         };
-        Ok(match (&change.before, &change.after) {
-            (None, None) => None,
-            (None, Some(after)) => {
-                look(&after.path)?.filter(|stat| !back.is_known(after, stat)).map(|stat| {
-                    let conflict = changed(after, after.file, &stat);
-                    item(&after.path, Some(&after.path), Act::Remove, conflict, Kind::of(stat.mode))
-                })
+        let Some(before) = &change.before else {
+            let Some(after) = &change.after else { return Ok(None) };
+            let made = look(&after.path)?.filter(|stat| !scene.was_there(after, stat));
+            return Ok(made.map(|stat| {
+                let conflict = changed(after, after.file, &stat);
+                item(&after.path, Some(&after.path), Act::Remove, conflict, Kind::of(stat.mode))
+            }));
+        };
+        let there = look(&before.path)?;
+        if scene.back.is_left(&before.path, there.as_ref()) {
+            return Ok(None);
+        }
+        let in_place = if before.content.is_some() { Act::Rewrite } else { Act::Metadata };
+        let is_in_place = there.is_some_and(|stat| Some(Identity::of(&stat)) == before.file);
+        let after = match &change.after {
+            Some(after) if after.path == before.path || !is_in_place => after,
+            Some(after)
+                if look(&after.path)?.is_some_and(|stat| Some(Identity::of(&stat)) == before.file) =>
+            {
+                after
             }
-            (Some(before), None) => match look(&before.path)? {
-                Some(stat) if Some(Identity::of(&stat)) == before.file => None,
-                _ => Some(item(&before.path, None, Act::BringBack, None, before.kind)),
-            },
-            (Some(before), Some(after)) => Item::of_kept(before, after)?.map(|(now, act, conflict)| {
-                item(&before.path, now.then_some(&after.path), act, conflict, before.kind)
-            }),
-        })
+            // Somebody has put it back, or its name was never taken away.
+            _ if is_in_place => {
+                let stays = scene.is_cut_off.then_some(before.path.as_path());
+                return Ok(stays.map(|path| item(path, Some(path), in_place, None, before.kind)));
+            }
+            _ => return Ok(Some(item(&before.path, None, Act::BringBack, None, before.kind))),
+        };
+        let act = if before.path == after.path { in_place } else { Act::MoveBack };
+        let now = look(&after.path)?;
+        let conflict = match &now {
+            Some(stat) => changed(after, before.file, stat),
+            None => Some(Conflict::Missing),
+        };
+        Ok(Some(item(&before.path, now.map(|_| after.path.as_path()), act, conflict, before.kind)))
+    }
+}
+
+/// What is to be known about a session as a whole.
+struct Scene<'a> {
+    back: &'a Back,
+    /// What stood where before.
+    before: HashSet<(Identity, &'a Path)>,
+    /// Whether the session was killed, so that what it said last may not have
+    /// happened, and nobody has undone anything of it.
+    is_cut_off: bool,
+}
+
+impl Scene<'_> {
+    fn of<'a>(ledger: &'a Ledger, back: &'a Back) -> Scene<'a> {
+        let before = ledger.changes.iter().filter_map(|change| change.before.as_ref());
+        let before = before.filter_map(|before| Some((before.file?, before.path.as_path()))).collect();
+        let is_cut_off = ledger.saved.is_none() && ledger.undone_by.is_empty();
+        Scene { back, before, is_cut_off }
     }
 
-    /// About something that was there before and after: whether it still is,
-    /// what to do, and what stands in the way.
-    fn of_kept(before: &Before, after: &After) -> Result<Option<(bool, Act, Option<Conflict>)>, Errno> {
-        let has_moved = before.path != after.path;
-        let act = match (has_moved, before.content) {
-            (true, _) => Act::MoveBack,
-            (false, Some(_)) => Act::Rewrite,
-            (false, None) => Act::Metadata,
-        };
-        let Some(stat) = look(&after.path)? else {
-            let is_back =
-                has_moved && look(&before.path)?.is_some_and(|stat| Some(Identity::of(&stat)) == before.file);
-            return Ok((!is_back).then_some((false, act, Some(Conflict::Missing))));
-        };
-        Ok(Some((true, act, changed(after, before.file, &stat))))
+    /// Whether what stands where something was made was there before.
+    fn was_there(&self, after: &After, now: &Stat) -> bool {
+        let file = Identity::of(now);
+        let is_made = after.file == Some(file);
+        self.back.is_known(after, now) || !is_made && self.before.contains(&(file, after.path.as_path()))
     }
 }
 

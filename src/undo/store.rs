@@ -129,15 +129,18 @@ impl Store {
     }
 
     /// Moves a name, which is no directory's, here: the file loses its name and
-    /// is saved in one step. `EXDEV`: it lies on another file system.
+    /// is saved in one step. Gives what was moved, where that can be told.
+    /// `EXDEV`: it lies on another file system.
     pub(super) fn take(
         &self,
         dir: BorrowedFd<'_>,
         name: &CStr,
         stat: &Stat,
         object: u64,
-    ) -> Result<(), Errno> {
-        renameat(dir, name, self.on(stat.mount)?.as_fd(), object_name(object).as_c_str())
+    ) -> Result<Option<Stat>, Errno> {
+        let (store, kept) = (self.on(stat.mount)?, object_name(object));
+        renameat(dir, name, store.as_fd(), kept.as_c_str())?;
+        Ok(file::stat(store.as_fd(), &kept).ok())
     }
 
     /// Whether it is for this directory that something could not be moved here.
@@ -151,11 +154,6 @@ impl Store {
     /// Gives a file a second name here. `EXDEV`, `EPERM`, `EMLINK`: it cannot have one.
     pub(super) fn link(&self, fd: BorrowedFd<'_>, stat: &Stat, object: u64) -> Result<(), Errno> {
         file::link(fd, self.on(stat.mount)?.as_fd(), &object_name(object))
-    }
-
-    /// What is kept now as an object that comes from a mount.
-    pub(super) fn stat(&self, mount: u64, object: u64) -> Result<Stat, Errno> {
-        file::stat(self.on(mount)?.as_fd(), &object_name(object))
     }
 
     /// Forgets an object. A piece of the file for small ones stays where it is.

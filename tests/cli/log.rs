@@ -40,6 +40,19 @@ fn a_run_that_refuses_nothing_leaves_no_record() {
 }
 
 #[test]
+fn what_modes_forbid_is_not_the_jails_refusal() {
+    let jail = Jail::new("standard");
+    let out =
+        jail.sh("mkdir d && touch d/a && chmod 0 d && { touch d/b; rm d/a; mv d/a b; ! cd d; }; chmod 700 d");
+    assert_eq!(out.code(), 0, "{}", out.err());
+    assert!(
+        out.err().contains("Permission denied") && !out.err().contains("stockade: refused"),
+        "{}",
+        out.err()
+    );
+}
+
+#[test]
 fn the_line_at_the_end_names_a_command_that_works() {
     let jail = Jail::new("ci");
     let out = jail.sh(&format!("{REFUSED} 2>/dev/null"));

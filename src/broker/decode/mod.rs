@@ -54,6 +54,29 @@ pub(super) enum Operation {
     Listen { fd: RawFd, backlog: i32 },
 }
 
+impl Operation {
+    /// What it is about, as it is shown to people.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Operation::Change { subject, .. } | Operation::Link { from: subject, .. } => match subject {
+                Subject::Fd(fd) | Subject::AnyFd(fd) => format!("descriptor {fd}"),
+                Subject::Path { path, .. } => path.to_string_lossy().into_owned(),
+            },
+            Operation::Open { at, .. }
+            | Operation::Truncate { at, .. }
+            | Operation::Remove { at, .. }
+            | Operation::Rename { from: at, .. }
+            | Operation::Symlink { at, .. }
+            | Operation::MakeDir { at, .. }
+            | Operation::MakeNode { at, .. } => at.shown(),
+            Operation::Bind { address, .. } | Operation::Connect { address, .. } => {
+                address.as_ref().map(ToString::to_string).unwrap_or_default()
+            }
+            Operation::Umask | Operation::Listen { .. } => String::new(),
+        }
+    }
+}
+
 /// A path as the caller gave it.
 #[derive(Debug)]
 pub(super) struct Named {
@@ -65,8 +88,7 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// As it is shown to people.
-    pub(super) fn shown(&self) -> String {
+    fn shown(&self) -> String {
         self.path.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
     }
 }
