@@ -64,7 +64,7 @@ pub fn why(policy: &Policy, path: &Path, verb: Verb) -> Explanation {
         effect: decision.effect.name(),
         rule: decision.rule.map(|id| RuleInWords::new(policy, id)),
         remark: match decision.effect {
-            Effect::Keep => Some("it happens, but nothing is saved before: undo is not built yet"),
+            Effect::Keep => Some("what is lost by it is saved first, and `stockade undo` brings it back"),
             Effect::Ask => Some("nobody can be asked yet, so it is refused"),
             Effect::Allow | Effect::Deny => None,
         },

@@ -21,16 +21,17 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
-    fn new() -> Elsewhere {
+    /// With a profile that hides the rest of the mount, or leaves it as it is.
+    fn new(hides: bool) -> Elsewhere {
         let mut jail = keeping();
         let profile = jail.base().join("elsewhere.yaml");
-        write(
-            &profile,
-            &format!(
-                "version: 1\nname: elsewhere\nextends: {}\nrules:\n  - {{access: hidden, paths: [{MOUNT}], why: it is not used}}\n  - access: {{read: allow, execute: allow, create: keep, modify: keep, remove: keep}}\n    paths: [\".\"]\n    why: it is all kept\n",
-                "standard"
-            ),
+        let hidden = format!("  - {{access: hidden, paths: [{MOUNT}], why: it is not used}}\n");
+        let text = format!(
+            "version: 1\nname: elsewhere\nextends: standard\nrules:\n{}  - access: {{read: allow, execute: \
+             allow, create: keep, modify: keep, remove: keep}}\n    paths: [\".\"]\n    why: it is all kept\n",
+            if hides { &hidden } else { "" }
         );
+        write(&profile, &text);
         jail.profile(&profile);
         let work = tempfile::tempdir_in(MOUNT).expect("make a directory");
         assert_ne!(
@@ -50,6 +51,11 @@ impl Elsewhere {
         let user = nix::unistd::geteuid();
         Path::new(MOUNT).join(format!(".stockade-{user}")).join(latest(&self.jail).expect("a session"))
     }
+
+    /// Removes, replaces and writes.
+    fn change(&self) {
+        self.jail.sh("rm removed; echo new > n; mv n replaced; echo more >> written").expect(0);
+    }
 }
 
 impl Drop for Elsewhere {
@@ -64,12 +70,12 @@ impl Drop for Elsewhere {
 
 #[test]
 fn what_is_kept_stays_on_its_mount() {
-    let there = Elsewhere::new();
+    let there = Elsewhere::new(true);
     let (jail, work) = (&there.jail, there.work.path());
     let inode = |path: &Path| fs::metadata(path).expect("stat").ino();
     let before = Tree::lasting(work);
     let removed = inode(&work.join("removed"));
-    jail.sh("rm removed; echo new > n; mv n replaced; echo more >> written").expect(0);
+    there.change();
     let store = there.store();
     assert_eq!(fs::metadata(&store).expect("stat").permissions().mode() & 0o777, 0o700);
     assert_eq!(fs::read_dir(&store).expect("list").count(), 2, "the small copy lies with the others");
@@ -84,8 +90,18 @@ fn what_is_kept_stays_on_its_mount() {
 }
 
 #[test]
+fn where_the_jail_could_reach_it_there_is_none() {
+    let there = Elsewhere::new(false);
+    let before = Tree::lasting(there.work.path());
+    there.change();
+    assert!(!there.store().exists());
+    undo(&there.jail);
+    look_the_same(&before, &Tree::lasting(there.work.path()), "undone from copies");
+}
+
+#[test]
 fn no_jail_reaches_it_whatever_is_allowed() {
-    let mut there = Elsewhere::new();
+    let mut there = Elsewhere::new(true);
     there.jail.sh("rm removed").expect(0);
     let store = there.store();
     let before = Tree::exact(&store);
