@@ -14,6 +14,7 @@ pub mod seccomp;
 
 pub mod path;
 
+pub mod approval;
 pub mod audit;
 pub mod broker;
 pub mod launch;

@@ -8,14 +8,16 @@ use nix::unistd::Pid;
 
 use super::Call;
 use super::aside::Aside;
+use super::ask::{ASKED, Questions, Ruling};
 use super::grants::Grants;
 use super::own::Own;
 use crate::audit::{Event, Log, Verdict};
 use crate::landlock::rights::TRUNCATE;
 use crate::policy::plan::{Plan, Rights};
-use crate::policy::{Access, Decision, Effect, Policy, Verb, hint, printable};
+use crate::policy::{Access, Decision, Effect, Policy, Verb, hint, printable, visible};
 use crate::sys::Errno;
 use crate::sys::file::Stat;
+use crate::sys::seccomp::Listener;
 
 /// Decides.
 #[derive(Debug)]
@@ -28,6 +30,9 @@ pub(super) struct Judge {
     pub(super) own: Own,
     /// What was there before and has another name for now.
     pub(super) aside: Aside,
+    /// What a person is asked.
+    pub(super) questions: Questions,
+    listener: Arc<Listener>,
     log: Arc<Log>,
     /// Read while a decision is made and acted upon, written while a directory
     /// gets another name: the paths behind pinned directories stay what they are.
@@ -37,12 +42,20 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(plan: &Plan, abi: u32, log: Arc<Log>) -> Judge {
+    pub(super) fn new(
+        plan: &Plan,
+        abi: u32,
+        log: Arc<Log>,
+        listener: Arc<Listener>,
+        questions: Questions,
+    ) -> Judge {
         Judge {
             policy: Arc::clone(&plan.policy),
             grants: Grants::new(plan),
             own: Own::default(),
             aside: Aside::default(),
+            questions,
+            listener,
             log,
             tree: RwLock::default(),
             governs_truncation: abi >= TRUNCATE,
@@ -99,7 +112,32 @@ impl Judge {
         if self.allows(path, verb, stat) {
             return Ok(());
         }
-        Err(self.refuse(call, path, None, verb, &self.policy.decide(path, verb)))
+        let effect = self.access(path, stat).effect(verb);
+        self.ask(call, (path, None), verb, effect, &self.policy.decide(path, verb))
+    }
+
+    /// What becomes of what an effect does not let happen by itself: a person may
+    /// have to be asked (`ASKED`), or has been, or it is refused.
+    pub(super) fn ask(
+        &self,
+        call: &Call,
+        (path, to): (&Path, Option<&Path>),
+        verb: Verb,
+        effect: Effect,
+        decision: &Decision,
+    ) -> Result<(), Errno> {
+        let ruling = match effect {
+            Effect::Ask => self.questions.rule(call, &self.listener, verb, path),
+            _ => Ruling::Unasked,
+        };
+        match ruling {
+            Ruling::Permitted => Ok(()),
+            Ruling::Asked => Err(ASKED),
+            Ruling::Unasked => Err(self.refuse(call, path, to, verb, decision)),
+            Ruling::Forbidden(reason) => {
+                Err(self.refuse_for(call, (path, to), verb, decision, Some(reason.unwrap_or_default())))
+            }
+        }
     }
 
     /// The same without a record.
@@ -109,8 +147,7 @@ impl Judge {
             || (stat.is_some() && self.permits(self.access(path, stat).effect(verb)))
     }
 
-    /// Whether an effect lets it happen. What is to be asked about does not as
-    /// long as nobody can be asked.
+    /// Whether an effect lets it happen by itself.
     pub(super) fn permits(&self, effect: Effect) -> bool {
         effect <= Effect::Keep
     }
@@ -124,12 +161,28 @@ impl Judge {
         verb: Verb,
         decision: &Decision,
     ) -> Errno {
+        self.refuse_for(call, (path, to), verb, decision, None)
+    }
+
+    /// The same where a person said no: the reason, empty if there was none.
+    pub(super) fn refuse_for(
+        &self,
+        call: &Call,
+        (path, to): (&Path, Option<&Path>),
+        verb: Verb,
+        decision: &Decision,
+        said: Option<String>,
+    ) -> Errno {
         let rule = decision.rule.map(|id| self.policy.rule(id));
+        let said = said.map(|reason| match reason.as_str() {
+            "" => "a person said no".to_string(),
+            reason => format!("a person said no: {}", visible(reason)),
+        });
         self.log.record(&Event {
             verb: Some(verb.name()),
             to: to.map(printable),
             rule: rule.map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin)),
-            hint: hint::hint(&self.policy, path, verb),
+            hint: said.or_else(|| hint::hint(&self.policy, path, verb)),
             ..event(call, printable(path), Verdict::Refused)
         });
         Errno::EACCES

@@ -6,6 +6,7 @@
 //! or refused.
 
 mod aside;
+mod ask;
 mod bind;
 mod caller;
 mod connect;
@@ -32,11 +33,13 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use crate::approval::server::Server;
 use crate::audit::Log;
 use crate::path::{Place, UNSEEN};
 use crate::policy::plan::Plan;
@@ -44,6 +47,7 @@ use crate::sys::Errno;
 use crate::sys::process::interrupt_with;
 use crate::sys::seccomp::{Listener, Notification};
 use crate::undo::Keeper;
+use ask::{ASKED, Front, Questions};
 use crew::Crew;
 use decode::{Named, Operation};
 use judge::Judge;
@@ -56,15 +60,16 @@ use umask::Umasks;
 const WAKE: Signal = Signal::SIGURG;
 
 /// A running broker. Dropping it stops it.
-#[derive(Debug)]
 pub struct Broker {
     shared: Arc<Shared>,
+    /// Tells of questions, and takes answers.
+    server: Option<Server>,
 }
 
 /// What all threads work with.
 #[derive(Debug)]
 struct Shared {
-    listener: Listener,
+    listener: Arc<Listener>,
     /// Made by the first thread that needs it, while the command starts.
     calls: LazyLock<decode::Calls>,
     judge: Judge,
@@ -96,28 +101,47 @@ pub struct Records {
     pub log: Arc<Log>,
     /// What was changed.
     pub keeper: Arc<Keeper>,
+    /// The session's id.
+    pub session: String,
+    /// The directory in which there is to be a socket for those who answer what
+    /// is asked; none where nobody is.
+    pub approvals: Option<PathBuf>,
 }
 
-/// Starts serving a listener. `abi` is Landlock's.
-pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, records: Records) -> io::Result<Broker> {
+/// Starts serving a listener. `abi` is Landlock's, and `main` the session's main
+/// process.
+pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, records: Records, main: Pid) -> io::Result<Broker> {
     interrupt_with(WAKE)?;
+    let listener = Arc::new(Listener::new(listener));
+    let watching = Arc::default();
+    let timeout = plan.policy.settings.approvals.timeout;
+    let questions = Questions::new(main, records.session.clone(), timeout, Arc::clone(&watching));
     let shared = Arc::new(Shared {
-        listener: Listener::new(listener),
+        listener: Arc::clone(&listener),
         calls: LazyLock::new(decode::Calls::native as fn() -> _),
-        judge: Judge::new(plan, abi, records.log),
+        judge: Judge::new(plan, abi, records.log, listener, questions),
         umasks: Umasks::taken_from_this_process(),
         sockets: socket::Rules::new(plan),
         keeper: records.keeper,
         lengthy: Mutex::default(),
         crew: Crew::default(),
     });
-    let broker = Broker { shared };
+    let mut broker = Broker { shared, server: None };
     broker.shared.crew.grow(&broker.shared)?;
+    if let Some(dir) = &records.approvals {
+        let front = Arc::new(Front(Arc::clone(&broker.shared)));
+        match Server::start(dir, &records.session, front, watching) {
+            Ok(server) => broker.server = Some(server),
+            // What asks is refused then.
+            Err(error) => eprintln!("stockade: nobody can be asked: {error}"),
+        }
+    }
     Ok(broker)
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
+        drop(self.server.take());
         self.shared.crew.stop();
     }
 }
@@ -148,8 +172,13 @@ impl Shared {
     }
 
     fn answer(self: &Arc<Shared>, notification: &Notification) {
-        let id = notification.id;
-        match self.served(notification) {
+        self.settle(notification.id, self.served(notification));
+    }
+
+    /// Answers a call, now or when its time comes.
+    fn settle(self: &Arc<Shared>, id: u64, served: Served) {
+        match served {
+            Ok(Reply::Held) => {}
             Ok(Reply::Later(job)) => {
                 let shared = Arc::clone(self);
                 let thread = std::thread::Builder::new().name("waiting".into()).stack_size(256 << 10);
@@ -175,7 +204,13 @@ impl Shared {
         let call = Call { id: notification.id, caller, name, is_patient: false };
         let operation = self.calls.decode(caller, &notification.data);
         let operation = operation.map_err(|errno| self.seen(&call, errno, String::new))?;
+        self.attempt(call, operation)
+    }
+
+    /// Performs a call, unless it has to wait for something.
+    fn attempt(&self, call: Call, operation: Operation) -> Served {
         match self.perform(&call, &operation) {
+            Err(ASKED) => self.hold(call, operation),
             Err(LENGTHY) => Ok(Reply::Later(Box::new(move |shared| {
                 keep::serve_later(shared, call, |call| shared.perform(call, &operation))
             }))),

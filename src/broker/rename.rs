@@ -224,7 +224,8 @@ impl Trip<'_> {
             judge.refuse(self.call, &join(path, rest), to, verb, &walk.decide(verb))
         };
         if !judge.permits(access.effect(verb)) {
-            return Err(refuse(verb, here, self.from, Some(&join(self.to, rest))));
+            let (from, to) = (join(self.from, rest), join(self.to, rest));
+            judge.ask(self.call, (&from, Some(&to)), verb, access.effect(verb), &here.decide(verb))?;
         }
         if !rest.as_os_str().is_empty() && !judge.permits(there.access().create) {
             return Err(refuse(Verb::Create, there, self.to, None));

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::unistd::{UnlinkatFlags, ftruncate, unlinkat};
 
 use super::Shared;
+use super::ask::ASKED;
 use crate::path::Place;
 use crate::sys::{Errno, file};
 
@@ -18,6 +19,8 @@ pub(super) enum Reply {
     Opened(Opened),
     /// It may take long: to be worked out elsewhere.
     Later(Job),
+    /// A person is asked.
+    Held,
 }
 
 /// Work that may block.
@@ -48,8 +51,10 @@ pub(super) fn send(shared: &Shared, id: u64, served: Served) {
         Ok(Reply::Continue) => listener.proceed(id),
         Ok(Reply::Opened(opened)) => hand_over(shared, id, opened),
         // What was put off once is not put off again.
-        Ok(Reply::Later(_)) => listener.reply(id, Err(Errno::EAGAIN)),
+        Ok(Reply::Later(_) | Reply::Held) => listener.reply(id, Err(Errno::EAGAIN)),
         Err(INTERRUPTED) => listener.interrupt(id),
+        // It was about to be copied when the yes that it had was no more.
+        Err(ASKED) => listener.reply(id, Err(Errno::EACCES)),
         Err(errno) => listener.reply(id, Err(errno)),
     };
     match sent {

@@ -41,6 +41,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Remove what old sessions keep.
     Prune(PruneArgs),
+    /// Answer what jails ask before they destroy something.
+    Approve(ApproveArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -280,6 +282,47 @@ pub struct UndoArgs {
     /// What to do where something was changed since the session [default: ask on a terminal, else skip].
     #[arg(long, value_name = "HOW", value_enum)]
     pub on_conflict: Option<OnConflict>,
+}
+
+/// Arguments of `stockade approve`.
+///
+/// As long as it runs without --json, --yes or --no, jails ask instead of refusing.
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    /// Print the questions that wait as JSON.
+    #[arg(long, conflicts_with_all = ["yes", "no", "follow"])]
+    pub json: bool,
+
+    /// Print them as a line of JSON whenever they change; as long as this runs, jails ask.
+    #[arg(long, conflicts_with_all = ["yes", "no"])]
+    pub follow: bool,
+
+    /// Say yes to a question.
+    #[arg(long, value_name = "ID", conflicts_with = "no")]
+    pub yes: Option<String>,
+
+    /// To how much of it.
+    #[arg(long = "for", value_enum, value_name = "HOW", default_value = "once")]
+    pub how_much: HowMuch,
+
+    /// Say no to a question.
+    #[arg(long, value_name = "ID")]
+    pub no: Option<String>,
+
+    /// What the agent is told.
+    #[arg(long, value_name = "TEXT", requires = "no")]
+    pub reason: Option<String>,
+}
+
+/// How far a yes goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum HowMuch {
+    /// This process may do this to these paths.
+    Once,
+    /// All processes of this command may do this.
+    Command,
+    /// All processes of the session may do this to these paths.
+    Path,
 }
 
 /// What to do where something was changed since the session.

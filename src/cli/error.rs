@@ -93,6 +93,12 @@ pub enum CliError {
     /// A question that needs an answer, and no terminal.
     #[error("this would be asked about, and there is no terminal to ask on")]
     NobodyToAsk,
+    /// Sessions that ask cannot be reached.
+    #[error("what is asked at {} cannot be answered", .0.display())]
+    Approvals(PathBuf, #[source] io::Error),
+    /// No question of this name.
+    #[error("nobody asks {0} (any more)")]
+    NoQuestion(String),
     /// The jail could not be built, or the command not started.
     #[error(transparent)]
     Launch(#[from] LaunchError),

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod approve;
 pub mod args;
 mod completions;
 mod diff;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Command::Sessions(args) => sessions::main(&args).map(|()| 0),
         Command::Restore(args) => restore::main(&args).map(|()| 0),
         Command::Prune(args) => prune::main(&args).map(|()| 0),
+        Command::Approve(args) => approve::main(&args),
         Command::Completions { shell } => completions::main(shell).map(|()| 0),
         Command::Diff(args) => diff::main(&args),
         Command::Undo(args) => undo::main(&args),

@@ -13,7 +13,7 @@ use crate::audit::{Log, Session, Summary};
 use crate::broker::Records;
 use crate::launch::{self, LaunchError, Request};
 use crate::policy::plan::{Mode, Plan};
-use crate::policy::{Access, Network, UnixSockets};
+use crate::policy::{Access, Channel, Network, UnixSockets};
 use crate::sys::socket::can_take_descriptors;
 use crate::undo::{Keeper, Sparing, prune};
 
@@ -58,7 +58,12 @@ pub(super) fn records(plan: &Plan, command: &[OsString]) -> Records {
     let limits = plan.policy.settings.undo;
     let policy = Arc::clone(&plan.policy);
     let may_lie = Box::new(move |path: &Path| policy.access(path) == Access::HIDDEN);
+    let asks = plan.policy.settings.approvals.channels.contains(&Channel::Approve)
+        && plan.policy.asks()
+        && std::env::var_os("CI").is_none();
     Records {
+        session: session.id.clone(),
+        approvals: asks.then(|| setup::approvals_dir(&places.home)),
         keeper: Arc::new(Keeper::new(&sessions, session.clone(), limits, may_lie)),
         log: Arc::new(Log::new(&sessions, session, report)),
     }

@@ -92,6 +92,7 @@ fn own_files(home: &Path, state: &Path, stores: &[PathBuf]) -> LayerSource {
     let rule = |access, path: &Path, why: &str| Rule::for_path(access, path, why, Rule::STOCKADE);
     let mut extra = vec![
         rule(Access::HIDDEN, state, "records of every session"),
+        rule(Access::HIDDEN, &approvals_dir(home), "where questions are answered"),
         rule(Access::READ, &config_dir(home), "settings that loosen or tighten the next run"),
         rule(Access::READ, Path::new("/etc/stockade"), "the machine's policy"),
     ];
@@ -107,6 +108,13 @@ pub(super) fn state_dir(home: &Path) -> PathBuf {
 /// Where the record of each session lies, in a directory of its own.
 pub(super) fn sessions_dir(home: &Path) -> PathBuf {
     state_dir(home).join("sessions")
+}
+
+/// Where sessions have a socket for those who answer what they ask: in the
+/// directory for such things, which is the user's alone, or else beside the records.
+pub(super) fn approvals_dir(home: &Path) -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    runtime.map_or_else(|| state_dir(home).join("approvals"), |dir| dir.join("stockade"))
 }
 
 /// `$XDG_CONFIG_HOME/stockade`.

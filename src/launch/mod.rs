@@ -101,7 +101,7 @@ fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> 
             request.records.keeper.follow(pid);
             let records = request.records.clone();
             Some(
-                broker::start(listener, request.plan, landlock::abi(), records)
+                broker::start(listener, request.plan, landlock::abi(), records, pid)
                     .map_err(LaunchError::Broker)?,
             )
         }

@@ -22,7 +22,7 @@ pub fn hint(policy: &Policy, path: &Path, verb: Verb) -> Option<String> {
         return Some(foreign_rule(layer.kind, &rule.origin));
     }
     let wait = match effect {
-        Effect::Ask => "a person has to agree, and approvals are not built yet; ",
+        Effect::Ask => "a person has to agree: run `stockade approve` in another terminal; or ",
         Effect::Allow | Effect::Keep | Effect::Deny => "",
     };
     Some(format!("{wait}{}", command_line(policy, path, verb)))

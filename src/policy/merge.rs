@@ -292,6 +292,11 @@ fn extend(settings: &mut Settings, spec: &SettingsSpec) {
     settings.unix_sockets = spec.unix_sockets.as_ref().map_or(settings.unix_sockets, |spec| spec.word);
     settings.git = spec.git.unwrap_or(settings.git);
     each_limit(&mut settings.limits, spec, |known, new| *known = new.or(*known));
+    let approvals = &mut settings.approvals;
+    approvals.timeout = spec.approvals.timeout.map_or(approvals.timeout, |span| span.seconds);
+    if let Some(channels) = &spec.approvals.channels {
+        approvals.channels.clone_from(channels);
+    }
     let UndoSpec { keep_days, max_size, min_free } = spec.undo;
     let undo = &mut settings.undo;
     undo.keep_days = keep_days.unwrap_or(undo.keep_days);
@@ -317,6 +322,12 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
             (known, new) => known.or(new),
         };
     });
+    let approvals = &mut settings.approvals;
+    approvals.timeout =
+        spec.approvals.timeout.map_or(approvals.timeout, |span| span.seconds.min(approvals.timeout));
+    if let Some(channels) = &spec.approvals.channels {
+        approvals.channels.retain(|channel| channels.contains(channel));
+    }
     let UndoSpec { keep_days, max_size, min_free } = spec.undo;
     let undo = &mut settings.undo;
     undo.keep_days = keep_days.map_or(undo.keep_days, |days| days.max(undo.keep_days));

@@ -39,10 +39,12 @@ pub use merge::{LayerSource, PolicyError, resolve};
 pub use pattern::Pattern;
 pub use report::ReportPlaces;
 pub use rules::{Layer, Policy, Rule};
-pub use settings::{EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UndoLimits, UnixSockets};
+pub use settings::{
+    Approvals, Channel, EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UndoLimits, UnixSockets,
+};
 pub use walk::Walk;
 pub use words::{printable, visible};
-pub use written::Size;
+pub use written::{Size, Span};
 
 /// Whose rules a layer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::lines::{Lines, key_line};
 use super::vars::{self, VarError};
-use super::written::{AccessDocument, Size, SocketsSpec, one_or_more};
-use super::{Access, GitMode, Network, Origin, pattern};
+use super::written::{AccessDocument, Size, SocketsSpec, Span, one_or_more};
+use super::{Access, Channel, GitMode, Network, Origin, pattern};
 
 /// The schema version that this program reads.
 const VERSION: u32 = 1;
@@ -141,9 +141,24 @@ pub struct SettingsSpec {
     pub syscalls: SyscallsSpec,
     /// What git may do.
     pub git: Option<GitMode>,
+    /// How a person is asked.
+    #[serde(default)]
+    pub approvals: ApprovalsSpec,
     /// What is kept for undo.
     #[serde(default)]
     pub undo: UndoSpec,
+}
+
+/// `approvals`, as written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalsSpec {
+    /// After how long nobody's answer is a no.
+    pub timeout: Option<Span>,
+    /// How many removals of one process are asked about although each needs no yes.
+    pub bulk: Option<u32>,
+    /// Who may be asked.
+    pub channels: Option<Vec<Channel>>,
 }
 
 /// `undo`, as written.
@@ -226,20 +241,10 @@ struct Document {
     #[serde(default)]
     syscalls: SyscallsSpec,
     git: Option<GitMode>,
-    #[expect(dead_code, reason = "checked as written; given a meaning when approvals are built")]
-    approvals: Option<ApprovalsDocument>,
+    #[serde(default)]
+    approvals: ApprovalsSpec,
     #[serde(default)]
     undo: UndoSpec,
-}
-
-/// Checked as written; given a meaning when approvals are built.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "part of the schema that profiles may already use")]
-struct ApprovalsDocument {
-    timeout: Option<String>,
-    bulk: Option<u32>,
-    channels: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -303,6 +308,7 @@ fn build(document: Document, lines: &Lines, source: &str) -> Result<Profile, Pro
             network: document.network,
             unix_sockets: document.unix_sockets,
             limits: document.limits,
+            approvals: document.approvals,
             undo: document.undo,
             syscalls: document.syscalls,
             git: document.git,

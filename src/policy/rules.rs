@@ -7,7 +7,7 @@ use super::pattern::Pattern;
 use super::plan::Rights;
 use super::trie::Trie;
 use super::walk::{LayerWalk, Walk};
-use super::{Access, Decision, LayerKind, Note, Origin, Places, RuleId, Settings, Verb};
+use super::{Access, Decision, Effect, LayerKind, Note, Origin, Places, RuleId, Settings, Verb};
 
 /// A rule, resolved: one pattern, and where it came from.
 #[derive(Debug, Clone)]
@@ -84,6 +84,14 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Whether anything is asked about anywhere.
+    pub fn asks(&self) -> bool {
+        let rules = self.layers.iter().flat_map(|layer| &layer.rules);
+        rules
+            .into_iter()
+            .any(|rule| Verb::ALL.into_iter().any(|verb| rule.access.effect(verb) == Effect::Ask))
+    }
+
     /// The access to a path, which must be absolute and real.
     pub fn access(&self, path: &Path) -> Access {
         self.walk(path).access()

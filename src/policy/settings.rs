@@ -118,6 +118,29 @@ impl Default for UndoLimits {
     }
 }
 
+/// Who may be asked where a rule says `ask`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// Whoever runs `stockade approve`.
+    Approve,
+}
+
+/// How a person is asked where a rule says `ask`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Approvals {
+    /// Seconds after which nobody's answer is a no.
+    pub timeout: u64,
+    /// Who may be asked; nobody: then it is refused.
+    pub channels: Vec<Channel>,
+}
+
+impl Default for Approvals {
+    fn default() -> Approvals {
+        Approvals { timeout: 5 * 60, channels: vec![Channel::Approve] }
+    }
+}
+
 /// Everything of a policy that is not about paths.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Settings {
@@ -133,6 +156,8 @@ pub struct Settings {
     pub syscalls: SyscallRules,
     /// What git may do.
     pub git: GitMode,
+    /// How a person is asked.
+    pub approvals: Approvals,
     /// What is kept for undo.
     pub undo: UndoLimits,
 }

@@ -9,6 +9,13 @@ use super::{Access, Effect, UnixSockets};
 /// A named access, or all five effects.
 pub(super) struct AccessDocument(pub(super) Access);
 
+/// A time, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// So many.
+    pub seconds: u64,
+}
+
 /// A number with an optional unit: KiB, MiB, GiB, TiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub u64);
@@ -132,6 +139,37 @@ impl<'de> Deserialize<'de> for Size {
         }
         deserializer.deserialize_any(Visitor)
     }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Span;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("seconds, or a time such as 90s, 5m or 1h")
+            }
+            fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Span, E> {
+                Ok(Span { seconds })
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
+                span(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+fn span(text: &str) -> Option<Span> {
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit.trim() {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 60 * 60,
+        _ => return None,
+    };
+    Some(Span { seconds: number.parse::<u64>().ok()?.checked_mul(factor)? })
 }
 
 /// What a size looks like.

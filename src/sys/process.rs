@@ -1,9 +1,10 @@
 //! Processes: fork, descriptors of others, what is closed and what is inherited.
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::{ForkResult, Pid};
 
@@ -24,6 +25,22 @@ pub fn fork_single_threaded() -> Result<ForkResult, SysError> {
     }
     // SAFETY: there is one thread, so no lock is held by another.
     unsafe { nix::unistd::fork() }.map_err(|errno| SysError::new("fork()", errno))
+}
+
+/// A descriptor that stands for a process (`pidfd_open(2)`, Linux 5.3).
+pub fn open(process: Pid) -> Result<OwnedFd, Errno> {
+    pidfd_open(process, 0)
+}
+
+/// Whether the process behind such a descriptor still lives.
+pub fn is_alive(process: &OwnedFd) -> bool {
+    let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    poll(&mut ended, PollTimeout::ZERO) == Ok(0)
+}
+
+pub(super) fn pidfd_open(pid: Pid, flags: libc::c_int) -> Result<OwnedFd, Errno> {
+    // SAFETY: two integers; the new descriptor is nobody else's.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), flags) }).map(owned)
 }
 
 /// `_exit(2)`: ends the process without running what the parent registered.

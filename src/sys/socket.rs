@@ -9,7 +9,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::Pid;
 
 use super::check;
-use super::process::owned;
+use super::process::{owned, pidfd_open};
 
 /// `pidfd_getfd` on x86_64 and aarch64 alike (Linux 5.6).
 const SYS_PIDFD_GETFD: libc::c_long = 438;
@@ -42,11 +42,6 @@ pub fn take_descriptor(
 pub fn can_take_descriptors() -> bool {
     let me = nix::unistd::getpid();
     pidfd_open(me, 0).is_ok_and(|pidfd| take_descriptor(me, || Ok(me), pidfd.as_raw_fd()).is_ok())
-}
-
-fn pidfd_open(pid: Pid, flags: libc::c_int) -> Result<OwnedFd, Errno> {
-    // SAFETY: two integers; the new descriptor is nobody else's.
-    check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), flags) }).map(owned)
 }
 
 /// A socket's family (`AF_UNIX` and so on). `ENOTSOCK`: it is none.

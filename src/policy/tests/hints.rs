@@ -50,7 +50,7 @@ fn the_command_line_is_suggested_where_it_decides() {
     says(&rules, Verb::Execute, "/opt/a b/it's", &allow(r"read='/opt/a b/it'\''s'"));
     let docs = "/home/u/work/docs/a";
     assert_eq!(tried(&rules, &Tree::default(), Path::new(docs), Verb::Modify), None);
-    let ask = "a person has to agree, and approvals are not built yet; ";
+    let ask = "a person has to agree: run `stockade approve` in another terminal; or ";
     says(&rules, Verb::Remove, docs, &format!("{ask}{}", allow(&format!("scratch={docs}"))));
     says(&rules, Verb::Create, "/opt/new", &allow("scratch=/opt"));
 }

@@ -1,0 +1,16 @@
+//! Asking a person: what waits for a yes, and what was said before.
+//!
+//! A call with the effect `ask` is held until somebody answers. Calls of one
+//! process on one tree are one question ([`Desk`]), and an answer holds for what
+//! it was given for and nothing else ([`Answer`]).
+
+pub mod client;
+mod desk;
+pub mod peer;
+mod process;
+mod remembered;
+pub mod server;
+
+pub use desk::{Desk, Pending, Released, Stale};
+pub use process::{Who, lineage};
+pub use remembered::{Answer, Deed, Process};

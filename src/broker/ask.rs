@@ -1,0 +1,262 @@
+//! Calls that wait for a person's yes.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use nix::unistd::Pid;
+use walkdir::WalkDir;
+
+use super::decode::Operation;
+use super::judge::Judge;
+use super::reply::{Reply, Served};
+use super::{Call, Shared};
+use crate::approval::server::{Office, Shown};
+use crate::approval::{Answer, Deed, Desk, Pending, Released, Stale, Who, lineage};
+use crate::policy::{Verb, printable};
+use crate::sys::seccomp::Listener;
+use crate::sys::{Errno, process};
+
+/// What a handler gives where a person has to say yes first. No call of a program
+/// ever ends with it.
+pub(super) const ASKED: Errno = Errno::ENOANO;
+
+/// How much is looked at to say how much there is.
+const MOST_ENTRIES: u64 = 20_000;
+const LONGEST_LOOK: Duration = Duration::from_millis(100);
+
+/// What is asked, and what waits for it.
+#[derive(Debug)]
+pub(super) struct Questions {
+    desk: Desk,
+    /// The session's main process.
+    main: Pid,
+    session: String,
+    /// How many watch for questions: where nobody does, nobody is asked.
+    watching: Arc<AtomicUsize>,
+    /// How long a question waits, in milliseconds.
+    timeout: i64,
+    /// What calls need a yes for, by call, on their way out of a handler.
+    raised: Mutex<HashMap<u64, Deed>>,
+    /// Processes that need answers, by their first thread.
+    known: Mutex<HashMap<Pid, (OwnedFd, Who)>>,
+    held: Mutex<HashMap<u64, Held>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    call: Call,
+    operation: Operation,
+    deed: Deed,
+}
+
+/// What is to become of something that needs a yes.
+pub(super) enum Ruling {
+    /// A person said yes.
+    Permitted,
+    /// A person said no, and perhaps why.
+    Forbidden(Option<String>),
+    /// Nobody can be asked.
+    Unasked,
+    /// It is asked now.
+    Asked,
+}
+
+impl Questions {
+    pub(super) fn new(main: Pid, session: String, timeout: u64, watching: Arc<AtomicUsize>) -> Questions {
+        let timeout = i64::try_from(timeout.saturating_mul(1000)).unwrap_or(i64::MAX);
+        Questions {
+            desk: Desk::default(),
+            main,
+            session,
+            watching,
+            timeout,
+            raised: Mutex::default(),
+            known: Mutex::default(),
+            held: Mutex::default(),
+        }
+    }
+
+    /// What is to become of what a call needs a yes for.
+    pub(super) fn rule(&self, call: &Call, listener: &Listener, verb: Verb, path: &Path) -> Ruling {
+        if self.watching.load(Ordering::SeqCst) == 0 {
+            return Ruling::Unasked;
+        }
+        let Some(who) = self.who(call.caller) else { return Ruling::Unasked };
+        let mut deed = Deed::of(who, verb, path);
+        let said = self.desk.said(&deed);
+        if said.is_none() {
+            deed.find_trees();
+        }
+        // What was read is about whoever made the call.
+        if !listener.is_waiting(call.id) {
+            return Ruling::Unasked;
+        }
+        match said {
+            Some(Answer::No { reason }) => Ruling::Forbidden(reason),
+            Some(_) => Ruling::Permitted,
+            None => {
+                lock(&self.raised).insert(call.id, deed);
+                Ruling::Asked
+            }
+        }
+    }
+
+    /// Whose thread this is. What was found of a process by its first thread holds
+    /// for as long as it lives, which its descriptor tells.
+    fn who(&self, thread: Pid) -> Option<Who> {
+        let mut known = lock(&self.known);
+        if let Some((held, who)) = known.get(&thread)
+            && process::is_alive(held)
+        {
+            return Some(*who);
+        }
+        let held = process::open(thread);
+        let who = Who::of(thread, self.main)?;
+        if let Ok(held) = held
+            && who.process.pid == thread.as_raw()
+        {
+            known.retain(|_, (held, _)| process::is_alive(held));
+            known.insert(thread, (held, who));
+        }
+        Some(who)
+    }
+}
+
+impl Shared {
+    /// Lets a call wait for an answer.
+    pub(super) fn hold(&self, call: Call, operation: Operation) -> Served {
+        let questions = &self.judge.questions;
+        let Some(deed) = lock(&questions.raised).remove(&call.id) else { return Err(Errno::EACCES) };
+        // First, since the answer may come at once.
+        lock(&questions.held).insert(call.id, Held { call, operation, deed: deed.clone() });
+        if questions.desk.hold(call.id, deed, Timestamp::now().as_millisecond()) {
+            return Ok(Reply::Held);
+        }
+        match lock(&questions.held).remove(&call.id) {
+            Some(held) => Err(self.judge.refuse_asked(&call, &held.deed, "too much is asked at once")),
+            None => Ok(Reply::Held),
+        }
+    }
+
+    fn release(self: &Arc<Shared>, released: Released) {
+        let Released { calls, answer } = released;
+        for id in calls {
+            let held = lock(&self.judge.questions.held).remove(&id);
+            let Some(Held { call, operation, deed }) = held else { continue };
+            let served = match &answer {
+                Answer::No { reason } => {
+                    Err(self.judge.refuse_asked(&call, &deed, reason.as_deref().unwrap_or_default()))
+                }
+                _ => self.attempt(call, operation),
+            };
+            self.settle(id, served);
+        }
+    }
+}
+
+impl Judge {
+    /// Records that a person does not let something happen, and gives what the
+    /// caller gets.
+    fn refuse_asked(&self, call: &Call, deed: &Deed, reason: &str) -> Errno {
+        let decision = self.policy.decide(&deed.path, deed.verb);
+        self.refuse_for(call, (&deed.path, None), deed.verb, &decision, Some(reason.to_string()))
+    }
+}
+
+/// What those who answer see of the broker.
+pub(super) struct Front(pub(super) Arc<Shared>);
+
+impl Office for Front {
+    fn pending(&self) -> Vec<Pending> {
+        self.questions().desk.pending()
+    }
+
+    fn show(&self, pending: &Pending) -> Shown {
+        let policy = &self.0.judge.policy;
+        let decision = policy.decide(&pending.deed.path, pending.deed.verb);
+        let rule = decision.rule.map(|id| policy.rule(id));
+        let (entries, bytes, is_counted) = amount(&pending.trees);
+        let mut lines = lineage(pending.deed.process, self.questions().main)
+            .into_iter()
+            .map(|line| line.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<String>>());
+        let paths = |paths: &[PathBuf]| paths.iter().map(|path| printable(path)).collect();
+        Shown {
+            id: pending.id,
+            version: pending.version,
+            session: self.questions().session.clone(),
+            workspace: printable(&policy.places.workspace),
+            command: lines.next().unwrap_or_default(),
+            parents: lines.collect(),
+            verb: pending.deed.verb.name().to_string(),
+            trees: paths(&pending.trees),
+            paths: paths(&pending.paths),
+            calls: pending.calls,
+            entries,
+            bytes,
+            is_counted,
+            recoverable: policy.access(&pending.deed.path).keeps(),
+            rule: rule
+                .map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin))
+                .unwrap_or_default(),
+            why: rule.map(|rule| rule.why.to_string()).unwrap_or_default(),
+            asked: pending.asked,
+        }
+    }
+
+    fn answer(&self, id: u64, version: u32, answer: Answer) -> Result<(), Stale> {
+        let released = self.questions().desk.answer(id, version, answer)?;
+        self.0.release(released);
+        Ok(())
+    }
+
+    fn abandon(&self) {
+        self.refuse_before(i64::MAX, "nobody is there to answer");
+    }
+
+    fn tick(&self) {
+        let now = Timestamp::now().as_millisecond();
+        self.refuse_before(now.saturating_sub(self.questions().timeout), "nobody answered in time");
+        let waits = |call| self.0.listener.is_waiting(call);
+        lock(&self.questions().held).retain(|call, _| waits(*call));
+        self.questions().desk.withdraw(waits, crate::approval::Process::lives);
+    }
+}
+
+impl Front {
+    fn questions(&self) -> &Questions {
+        &self.0.judge.questions
+    }
+
+    fn refuse_before(&self, time: i64, reason: &str) {
+        for released in self.questions().desk.expire(time, reason) {
+            self.0.release(released);
+        }
+    }
+}
+
+/// How many entries and bytes there are in some trees, and whether all were counted.
+fn amount(trees: &[PathBuf]) -> (u64, u64, bool) {
+    let since = Instant::now();
+    let (mut entries, mut bytes) = (0, 0);
+    for tree in trees {
+        // What cannot be looked at is not counted.
+        for entry in WalkDir::new(tree).same_file_system(true).into_iter().flatten() {
+            if entries >= MOST_ENTRIES || since.elapsed() > LONGEST_LOOK {
+                return (entries, bytes, false);
+            }
+            entries += 1;
+            let found = entry.metadata().ok().filter(std::fs::Metadata::is_file);
+            bytes += found.map_or(0, |found| found.len());
+        }
+    }
+    (entries, bytes, true)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
