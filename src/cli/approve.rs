@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::args::{ApproveArgs, HowMuch};
 use super::error::CliError;
 use super::sessions::size;
-use super::{print, print_json, setup};
+use super::{print_json, setup};
 use crate::approval::Answer;
 use crate::approval::client::{Connection, sockets};
 use crate::approval::server::Shown;
@@ -43,7 +43,7 @@ pub(super) fn main(args: &ApproveArgs) -> Result<u8, CliError> {
         return print_json(&told(&all(&dir)?)).map(|()| 0);
     }
     if !std::io::stdin().is_terminal() {
-        return Err(CliError::NobodyToAsk);
+        return Err(CliError::NobodyToAnswer);
     }
     converse(dir)
 }
@@ -174,14 +174,19 @@ impl Watch {
     }
 }
 
-/// Prints the questions whenever they change.
+/// Prints the questions whenever they change, as long as somebody reads that.
 fn follow(dir: PathBuf) -> Result<u8, CliError> {
     let mut watch = Watch::of(dir);
     loop {
-        if watch.look()? {
-            let rows = watch.all();
-            let line = serde_json::to_string(&told(&rows)).map_err(|error| CliError::Output(error.into()))?;
-            print(&format!("{line}\n"))?;
+        if !watch.look()? {
+            continue;
+        }
+        let line = serde_json::to_string(&told(&watch.all()))?;
+        let mut output = std::io::stdout().lock();
+        match writeln!(output, "{line}").and_then(|()| output.flush()) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(0),
+            Err(error) => return Err(CliError::Output(error)),
         }
     }
 }
@@ -199,10 +204,10 @@ fn converse(dir: PathBuf) -> Result<u8, CliError> {
             if let Ok(line) = lines.try_recv() {
                 if let Some(said) = understood(&line) {
                     match send(&watch.dir, shown, said) {
-                        Ok(()) => {}
-                        Err(error) => eprintln!("stockade: {error}"),
+                        // What is left to ask is told anew.
+                        Ok(()) => drop(watch.questions.remove(&shown.session)),
+                        Err(error) => eprintln!("stockade: {}", super::with_causes(&error)),
                     }
-                    watch.questions.remove(&shown.session);
                     asked = None;
                 } else {
                     prompt()?;
@@ -286,7 +291,11 @@ fn described(question: &Shown) -> String {
         text.push_str(&format!(" and {more} more"));
     }
     let least = if question.is_counted { "" } else { "more than " };
-    text.push_str(&format!(" ({least}{} files, {})\n", question.entries, size(question.bytes)));
+    text.push_str(&format!(
+        " ({least}{} files and directories, {})\n",
+        question.entries,
+        size(question.bytes)
+    ));
     if let Some(first) = question.paths.first() {
         text.push_str(&format!("first: {}\n", relative(first)));
     }

@@ -93,6 +93,9 @@ pub enum CliError {
     /// A question that needs an answer, and no terminal.
     #[error("this would be asked about, and there is no terminal to ask on")]
     NobodyToAsk,
+    /// Questions that need answers, and no terminal.
+    #[error("there is no terminal to ask on")]
+    NobodyToAnswer,
     /// Sessions that ask cannot be reached.
     #[error("what is asked at {} cannot be answered", .0.display())]
     Approvals(PathBuf, #[source] io::Error),
@@ -132,6 +135,7 @@ impl CliError {
                 Some("--force replaces what is there")
             }
             CliError::NobodyToAsk => Some("--yes does it without asking, --dry-run only shows it"),
+            CliError::NobodyToAnswer => Some("--follow, --json, --yes ID and --no ID are for programs"),
             CliError::NothingChanged => Some("name a session: `stockade sessions` lists them"),
             CliError::Undo(_, UndoError::Running) => Some("end it first, or wait until it ends"),
             CliError::AmbiguousSession { .. } => Some("type more of it"),

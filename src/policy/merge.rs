@@ -267,6 +267,11 @@ fn settings(
     for source in sources.iter().filter(|source| source.kind != LayerKind::User) {
         source.profiles.iter().for_each(|profile| tighten(&mut settings, profile, notes));
     }
+    let profiles = sources.iter().flat_map(|source| &source.profiles);
+    for profile in profiles.filter(|profile| profile.settings.approvals.bulk.is_some()) {
+        let text = "approvals: bulk means nothing yet: each removal that is to be asked about is".to_string();
+        notes.push(Note { origin: profile.origin.clone(), text });
+    }
     for (name, value) in set {
         let expanded = vars::expand_value(&value, places).map_err(|source| PolicyError::Variable {
             origin: Origin { source: format!("env: set: {name}").into(), line: 0 },

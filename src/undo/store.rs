@@ -261,8 +261,10 @@ pub(super) fn has_other_users(fd: BorrowedFd<'_>, stat: &Stat) -> bool {
         // What cannot be opened for reading cannot be copied either.
         Kind::File => {
             stat.links > 1
-                || may_be_open(fd).unwrap_or_else(|_| {
-                    open_to_read(fd).is_ok_and(|file| may_be_open(file.as_fd()).unwrap_or(true))
+                || may_be_open(fd).unwrap_or_else(|_| match open_to_read(fd) {
+                    Ok(file) => may_be_open(file.as_fd()).unwrap_or(true),
+                    // Somebody else is just finding that out.
+                    Err(errno) => errno == Errno::EAGAIN,
                 })
         }
         _ => stat.links > 1,

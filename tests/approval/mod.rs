@@ -221,6 +221,16 @@ fn the_timeout_and_a_watcher_that_goes_are_a_no() {
 }
 
 #[test]
+fn without_a_terminal_it_says_what_there_is() {
+    let out = Jail::new("standard").stockade(&["approve"]);
+    assert_eq!(out.code(), 125);
+    assert!(out.err().contains("no terminal to ask on") && out.err().contains("--follow"), "{}", out.err());
+    let out = Jail::new("standard").stockade(&["approve", "--yes", "20260101-000000-0000000:1"]);
+    assert_eq!(out.code(), 125);
+    assert!(out.err().contains("nobody asks 20260101-000000-0000000:1"), "{}", out.err());
+}
+
+#[test]
 fn nothing_is_asked_where_a_profile_or_ci_says_so() {
     for (settings, ci) in [("approvals: {channels: []}\n", None), ("", Some("true"))] {
         let mut jail = asking(settings);

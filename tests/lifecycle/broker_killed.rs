@@ -71,7 +71,9 @@ fn survive(args: &[OsString]) {
                     let made = call(libc::SYS_mkdirat, &[CWD, at(&dir), 0o755]);
                     let removed = call(libc::SYS_unlinkat, &[CWD, at(&dir), libc::AT_REMOVEDIR.into()]);
                     if made != 0 || removed != 0 {
-                        ends.lock().expect("lock").push(nix::errno::Errno::last());
+                        // Before waiting for the lock, which may fail and try again.
+                        let errno = nix::errno::Errno::last();
+                        ends.lock().expect("lock").push(errno);
                         return;
                     }
                 }
