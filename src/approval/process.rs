@@ -2,26 +2,23 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::unistd::Pid;
 
 use super::remembered::{Deed, Process};
 use crate::policy::Verb;
+use crate::sys::procfs;
 
-/// How many ancestors are looked at.
+/// How many ancestors are shown.
 const MOST_ANCESTORS: usize = 64;
 /// How many of a process's arguments are taken for paths.
 const MOST_ARGUMENTS: usize = 1000;
-/// Fields of `/proc/PID/stat` behind the name in brackets (`proc_pid_stat(5)`).
-const PARENT: usize = 1;
-const START_TIME: usize = 19;
 
 impl Process {
     /// A process that lives; none where nothing can be learned of it.
     pub fn of(pid: Pid) -> Option<Process> {
-        Some(Process { pid: pid.as_raw(), began: stat_field(pid, START_TIME)? })
+        Some(Process { pid: pid.as_raw(), began: procfs::start_time(pid)? })
     }
 
     /// Whether it still lives.
@@ -41,7 +38,7 @@ impl Deed {
     pub fn find_trees(&mut self) {
         let pid = Pid::from_raw(self.process.pid);
         let current = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
-        self.trees = trees(&arguments(pid), &current, &self.path);
+        self.trees = trees(&procfs::arguments(pid, MOST_ARGUMENTS), &current, &self.path);
     }
 }
 
@@ -58,8 +55,9 @@ impl Who {
     /// Whose thread this is, in a session with this main process. None where
     /// nothing can be learned of it.
     pub fn of(thread: Pid, main: Pid) -> Option<Who> {
-        let group = group(thread)?;
-        Some(Who { process: Process::of(group)?, command: Process::of(command_of(group, main))? })
+        let group = procfs::group(thread)?;
+        let command = procfs::command_of(group, main);
+        Some(Who { process: Process::of(group)?, command: Process::of(command)? })
     }
 }
 
@@ -68,54 +66,16 @@ pub fn lineage(process: Process, main: Pid) -> Vec<Vec<OsString>> {
     let mut lines = Vec::new();
     let mut pid = Pid::from_raw(process.pid);
     for _ in 0..MOST_ANCESTORS {
-        lines.push(arguments(pid));
+        lines.push(procfs::arguments(pid, MOST_ARGUMENTS));
         if pid == main {
             break;
         }
-        match parent(pid) {
+        match procfs::parent(pid) {
             Some(next) if next.as_raw() > 1 && next != nix::unistd::getpid() => pid = next,
             _ => break,
         }
     }
     lines
-}
-
-/// The ancestor that is a child of the main process, the main process itself, or
-/// the topmost one where an orphan came to the broker.
-fn command_of(process: Pid, main: Pid) -> Pid {
-    let broker = nix::unistd::getpid();
-    let mut at = process;
-    for _ in 0..MOST_ANCESTORS {
-        match parent(at) {
-            _ if at == main => return main,
-            Some(next) if next == main || next == broker || next.as_raw() <= 1 => return at,
-            Some(next) => at = next,
-            None => return at,
-        }
-    }
-    at
-}
-
-fn group(thread: Pid) -> Option<Pid> {
-    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
-    group.trim().parse().ok().map(Pid::from_raw)
-}
-
-fn parent(process: Pid) -> Option<Pid> {
-    stat_field(process, PARENT).and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw)
-}
-
-fn stat_field(process: Pid, field: usize) -> Option<u64> {
-    let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    stat.rsplit_once(") ")?.1.split(' ').nth(field)?.parse().ok()
-}
-
-fn arguments(process: Pid) -> Vec<OsString> {
-    let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-    let line = line.strip_suffix(b"\0").unwrap_or(&line);
-    line.split(|byte| *byte == 0).take(MOST_ARGUMENTS).map(|word| OsString::from_vec(word.to_vec())).collect()
 }
 
 /// What a command was asked to do something to: those of its arguments that are

@@ -91,7 +91,7 @@ impl Remembered {
 
 impl Said {
     fn holds_for(&self, deed: &Deed) -> bool {
-        let is_there = || self.trees.iter().any(|tree| deed.path.starts_with(tree));
+        let is_there = || is_beneath(&deed.path, &self.trees);
         let is_by_them = || self.processes.contains(&deed.process);
         self.verb == deed.verb
             && match self.answer {

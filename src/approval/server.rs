@@ -289,15 +289,15 @@ impl State {
                 Ok(0) => return Ok(()),
                 Ok(_) if line.ends_with('\n') => {
                     let told = match serde_json::from_str(&line) {
-                        Ok(Request::List) => Told::Questions(questions(office)),
+                        Ok(Request::List) => questions(office, &office.pending()),
                         Ok(Request::Watch) => {
                             if !std::mem::replace(is_watching, true) {
                                 self.watching.fetch_add(1, Ordering::SeqCst);
                             }
                             let pending = office.pending();
-                            let told = pending.iter().map(|pending| office.show(pending)).collect();
+                            let told = questions(office, &pending);
                             shown = Some(pending);
-                            Told::Questions(told)
+                            told
                         }
                         Ok(Request::Answer { id, version, said }) => match office.answer(id, version, said) {
                             Ok(()) => Told::Done,
@@ -319,16 +319,15 @@ impl State {
             let pending = shown.as_ref().map(|_| office.pending());
             if pending != shown {
                 shown = pending;
-                let told = shown.iter().flatten().map(|pending| office.show(pending)).collect();
-                tell(&mut writer, &Told::Questions(told))?;
+                tell(&mut writer, &questions(office, shown.as_deref().unwrap_or_default()))?;
             }
         }
         Ok(())
     }
 }
 
-fn questions(office: &dyn Office) -> Vec<Shown> {
-    office.pending().iter().map(|pending| office.show(pending)).collect()
+fn questions(office: &dyn Office, pending: &[Pending]) -> Told {
+    Told::Questions(pending.iter().map(|pending| office.show(pending)).collect())
 }
 
 fn tell(stream: &mut UnixStream, told: &Told) -> io::Result<()> {

@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 
 use super::decode::Operation;
 use super::judge::Judge;
-use super::reply::{Reply, Served};
+use super::reply::{self, Reply, Served};
 use super::{Call, Shared};
 use crate::approval::server::{Office, Shown};
 use crate::approval::{Answer, Deed, Desk, Pending, Released, Stale, Who, lineage};
@@ -143,6 +143,13 @@ impl Shared {
         }
     }
 
+    /// Refuses what waits, and whatever would wait from now on: the session ends.
+    pub(super) fn refuse_the_rest(&self) {
+        for id in self.judge.questions.desk.close() {
+            reply::send(self, id, Err(Errno::EACCES));
+        }
+    }
+
     fn release(self: &Arc<Shared>, released: Released) {
         let Released { calls, answer } = released;
         for id in calls {
@@ -200,9 +207,7 @@ impl Office for Front {
             bytes,
             is_counted,
             recoverable: policy.access(&pending.deed.path).keeps(),
-            rule: rule
-                .map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin))
-                .unwrap_or_default(),
+            rule: rule.map(ToString::to_string).unwrap_or_default(),
             why: rule.map(|rule| rule.why.to_string()).unwrap_or_default(),
             asked: pending.asked,
         }

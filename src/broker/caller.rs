@@ -51,13 +51,6 @@ pub(super) fn has_pending_signal(caller: Pid) -> bool {
     (set("SigPnd:") | set("ShdPnd:")) & !(set("SigBlk:") | set("SigIgn:")) != 0
 }
 
-/// The leader of the caller's group.
-pub(super) fn leader(caller: Pid) -> Option<Pid> {
-    let status = fs::read_to_string(format!("/proc/{caller}/status")).ok()?;
-    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    group?.trim().parse().ok().map(Pid::from_raw)
-}
-
 /// The caller's umask (Linux 4.7).
 pub(super) fn umask(caller: Pid) -> Option<Mode> {
     let status = fs::read_to_string(format!("/proc/{caller}/status")).ok()?;

@@ -181,7 +181,7 @@ impl Judge {
         self.log.record(&Event {
             verb: Some(verb.name()),
             to: to.map(printable),
-            rule: rule.map(|rule| format!("{} {} ({})", rule.access, rule.pattern, rule.origin)),
+            rule: rule.map(ToString::to_string),
             hint: said.or_else(|| hint::hint(&self.policy, path, verb)),
             ..event(call, printable(path), Verdict::Refused)
         });

@@ -142,6 +142,7 @@ pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, records: Records, main: P
 impl Drop for Broker {
     fn drop(&mut self) {
         drop(self.server.take());
+        self.shared.refuse_the_rest();
         self.shared.crew.stop();
     }
 }

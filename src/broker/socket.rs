@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::decode::Address;
 use super::reply::{Reply, Served};
-use super::{Call, Shared, caller};
+use super::{Call, Shared};
 use crate::path::UNSEEN;
 use crate::policy::plan::Plan;
 use crate::policy::{Network, UnixSockets};
-use crate::sys::{Errno, socket};
+use crate::sys::{Errno, procfs, socket};
 
 /// What the profile says about sockets.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Taken {
         if fd < 0 {
             return Err(Errno::EBADF);
         }
-        let leader = || caller::leader(call.caller).ok_or(UNSEEN);
+        let leader = || procfs::group(call.caller).ok_or(UNSEEN);
         let taken = socket::take_descriptor(call.caller, leader, fd).map_err(|errno| match errno {
             // A process that made itself undumpable, or a container that forbids it.
             Errno::EPERM | Errno::ESRCH | Errno::ENOSYS => UNSEEN,

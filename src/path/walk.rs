@@ -12,8 +12,8 @@ use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::Pid;
 
 use super::{UNSEEN, is_in_proc, link_of, root};
-use crate::sys::Errno;
 use crate::sys::file::open_path;
+use crate::sys::{Errno, procfs};
 
 /// As the kernel (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
@@ -129,9 +129,7 @@ impl Walk {
 
     /// The thread's group, which is what `/proc/self` names.
     fn group(&self) -> Result<Pid, Errno> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.thread)).map_err(|_| UNSEEN)?;
-        let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-        group.and_then(|text| text.trim().parse().ok()).map(Pid::from_raw).ok_or(UNSEEN)
+        procfs::group(self.thread).ok_or(UNSEEN)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules in layers, and the decision about a path.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,6 +23,12 @@ pub struct Rule {
     pub force: Force,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ({})", self.access, self.pattern, self.origin)
+    }
 }
 
 impl Rule {

@@ -5,6 +5,7 @@ pub mod copy;
 mod error;
 pub mod file;
 pub mod process;
+pub mod procfs;
 pub mod seccomp;
 pub mod socket;
 
@@ -14,6 +15,11 @@ pub use nix::errno::Errno;
 /// A raw system call's result as a value or its errno.
 fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
     if result == -1 { Err(Errno::last()) } else { Ok(result) }
+}
+
+/// The number of an error of the standard library; `EIO` where it has none.
+pub fn errno_of(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 /// `landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION)`: the

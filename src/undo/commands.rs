@@ -2,19 +2,18 @@
 //! all that descends from it.
 
 use std::collections::HashMap;
-use std::fs;
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::unistd::{Pid, getpid};
+use nix::unistd::Pid;
 
 use super::entry::{Entry, Name};
+use crate::sys::procfs;
 
 /// How long it is believed that a thread's number still means the same thread.
 const BELIEVED: Duration = Duration::from_secs(2);
-/// How many ancestors are looked at.
-const MOST_ANCESTORS: usize = 1024;
 /// How much is kept of a command line: so many arguments, so many bytes each.
 const MOST_ARGUMENTS: usize = 32;
 const MOST_BYTES: usize = 200;
@@ -45,8 +44,9 @@ impl Commands {
             return (*number, None);
         }
         known.callers.retain(|_, (_, since)| since.elapsed() < BELIEVED);
-        let root = root_of(caller, main);
-        let began = began(root);
+        let root = procfs::command_of(procfs::group(caller).unwrap_or(caller), main);
+        // 0 if it is gone.
+        let began = procfs::start_time(root).unwrap_or(0);
         let (number, is_new) = match known.roots.get(&root) {
             Some((number, at)) if *at == began => (*number, false),
             _ => {
@@ -63,49 +63,11 @@ impl Commands {
     }
 }
 
-/// The ancestor that is a child of the main process, the main process itself,
-/// or the topmost one where an orphan came to the broker.
-fn root_of(caller: Pid, main: Pid) -> Pid {
-    let broker = getpid();
-    let mut process = group(caller).unwrap_or(caller);
-    for _ in 0..MOST_ANCESTORS {
-        if process == main {
-            return main;
-        }
-        match stat_field(process, PARENT).map(|parent| Pid::from_raw(parent.try_into().unwrap_or(0))) {
-            Some(parent) if parent == main || parent == broker || parent.as_raw() <= 1 => return process,
-            Some(parent) => process = parent,
-            None => return process,
-        }
-    }
-    process
-}
-
-/// The thread group that a thread belongs to.
-fn group(caller: Pid) -> Option<Pid> {
-    let status = fs::read_to_string(format!("/proc/{caller}/status")).ok()?;
-    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
-    group.trim().parse().ok().map(Pid::from_raw)
-}
-
-/// Fields of `/proc/PID/stat` behind the name in brackets (`proc_pid_stat(5)`).
-const PARENT: usize = 1;
-const START_TIME: usize = 19;
-
-fn stat_field(process: Pid, field: usize) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(field)?.parse().ok()
-}
-
-/// When a process began, in clock ticks since the machine did; 0 if it is gone.
-fn began(process: Pid) -> u64 {
-    stat_field(process, START_TIME).unwrap_or(0)
-}
-
 fn arguments(process: Pid) -> Vec<Name> {
-    let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
-    let line = line.strip_suffix(b"\0").unwrap_or(&line);
-    let words = line.split(|byte| *byte == 0).take(MOST_ARGUMENTS);
-    let cut = |word: &[u8]| word[..word.len().min(MOST_BYTES)].to_vec();
-    words.map(|word| Name(std::ffi::OsString::from_vec(cut(word)))).collect()
+    let cut = |word: OsString| {
+        let mut bytes = word.into_vec();
+        bytes.truncate(MOST_BYTES);
+        Name(OsString::from_vec(bytes))
+    };
+    procfs::arguments(process, MOST_ARGUMENTS).into_iter().map(cut).collect()
 }

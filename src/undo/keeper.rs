@@ -22,6 +22,7 @@ use super::sibling::{self, MayLie};
 use super::store::{Copied, Store, objects_path};
 use crate::audit::Session;
 use crate::policy::UndoLimits as Limits;
+use crate::sys::errno_of;
 use crate::sys::file::Stat;
 
 /// Saves what a session would lose.
@@ -172,7 +173,7 @@ impl Keeper {
     pub(super) fn write(&self, caller: Pid, entry: Entry) -> Saved<u64> {
         self.say(caller, entry).map_err(|error| {
             tracing::error!(%error, "the journal cannot be written");
-            Unsaved::Failed(reason(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)))
+            Unsaved::Failed(reason(errno_of(&error)))
         })
     }
 

@@ -20,6 +20,7 @@ use super::small;
 use super::spot::Spot;
 use super::store::{copy_special, name_of, objects_path};
 use crate::sys::copy::copy_content;
+use crate::sys::errno_of;
 use crate::sys::file::{self, Stat, open_path};
 
 /// The objects of a session.
@@ -150,7 +151,7 @@ fn c_name(name: &str) -> CString {
 
 fn failed(error: &io::Error) -> Errno {
     tracing::error!(%error, "what is kept cannot be read");
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+    errno_of(error)
 }
 
 /// What a copy is called until it is complete.

@@ -17,6 +17,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, ResolveFlag};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::geteuid;
 
+use crate::sys::errno_of;
 use crate::sys::file::{self, open_path};
 
 /// Says whether a store may lie at a path: no jail must reach it there.
@@ -62,7 +63,7 @@ pub(super) fn open(sessions: &Path, id: &str, mount: u64, may_lie: &MayLie) -> O
         return None;
     }
     let made = make(&top, &name, mount).and_then(|dir| {
-        note(sessions, &path).map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        note(sessions, &path).map_err(|error| errno_of(&error))?;
         Ok((path.join(id), make_private(dir.as_fd(), id, mount)?))
     });
     made.inspect_err(|errno| tracing::debug!(%errno, "no store on that mount")).ok()

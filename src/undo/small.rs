@@ -14,6 +14,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 
 use super::entry::{Kind, Object};
+use crate::sys::errno_of;
 use crate::sys::file::{self, Stat};
 
 /// The file's name in the store.
@@ -43,7 +44,7 @@ impl Small {
         size: u64,
     ) -> Result<(Object, Arc<OwnedFd>), Errno> {
         let mut content = Vec::with_capacity(usize::try_from(size).map_err(|_| Errno::EFBIG)?);
-        File::from(from).take(size).read_to_end(&mut content).map_err(errno)?;
+        File::from(from).take(size).read_to_end(&mut content).map_err(|error| errno_of(&error))?;
         let file = self.file(dir)?;
         if file::stat(file.as_fd(), c"")?.links == 0 {
             // Somebody has removed it, and with it what is written now.
@@ -51,8 +52,8 @@ impl Small {
         }
         let length = content.len() as u64;
         let offset = self.end.fetch_add(length, Ordering::Relaxed);
-        let whole = File::from(file.try_clone().map_err(errno)?);
-        whole.write_all_at(&content, offset).map_err(errno)?;
+        let whole = File::from(file.try_clone().map_err(|error| errno_of(&error))?);
+        whole.write_all_at(&content, offset).map_err(|error| errno_of(&error))?;
         Ok((Object::Piece { offset, length }, file))
     }
 
@@ -76,10 +77,6 @@ pub(super) fn piece(small: &File, offset: u64, length: u64) -> io::Result<OwnedF
     file.write_all(&content)?;
     io::Seek::rewind(&mut file)?;
     Ok(file.into())
-}
-
-fn errno(error: io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::meta;
 use super::small::Small;
 use crate::policy::UndoLimits as Limits;
 use crate::sys::copy::{copy_content, may_be_open};
+use crate::sys::errno_of;
 use crate::sys::file::{self, Stat, open_path, reopen};
 
 /// Where a session's objects lie in the directory of all sessions.
@@ -95,7 +96,7 @@ impl Store {
         if let Some(dir) = &*dir {
             return Ok(Arc::clone(dir));
         }
-        let failed = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        let failed = |error: std::io::Error| errno_of(&error);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(failed)?;
         let opened = std::fs::File::open(&self.path).map_err(failed)?;
         let opened = Arc::new(OwnedFd::from(opened));

@@ -12,6 +12,7 @@ use super::super::entry::{Identity, Kind};
 use super::super::ledger::{Before, Change};
 use super::super::spot::look;
 use super::{Row, Version};
+use crate::sys::errno_of;
 use crate::sys::file::{open_path, proc_name};
 
 /// A thing before and now.
@@ -157,7 +158,7 @@ fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>, UndoError> {
         other => other?,
     };
     let path = proc_name(fd.as_fd());
-    let failed = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+    let failed = |error: std::io::Error| errno_of(&error);
     let entries = std::fs::read_dir(&*path.to_string_lossy()).map_err(failed)?;
     let names: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
     Ok(names.map_err(failed)?)
