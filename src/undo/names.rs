@@ -16,6 +16,8 @@ use crate::sys::file::Stat;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     known: HashMap<Identity, Found>,
+    /// Files that nobody had changed since the session when the undo began.
+    untouched: HashSet<Identity>,
     /// When the session ended, in milliseconds since 1970.
     ended: i64,
 }
@@ -28,22 +30,36 @@ struct Found {
 }
 
 impl Names {
+    /// Before the undo does anything: when names of a file go, that says that it
+    /// was changed now.
+    pub(super) fn new(items: &[Item], session: &SessionInfo) -> Names {
+        let mut names = Names { ended: session.ended, ..Names::default() };
+        for path in items.iter().filter_map(|item| item.now.as_deref()) {
+            if let Ok(Some(now)) = look(path)
+                && now.links > 1
+                && milliseconds(now.ctime) <= names.ended
+            {
+                names.untouched.insert(Identity::of(&now));
+            }
+        }
+        names
+    }
+
     /// Looks for files: first where the items of an undo are, then in the whole
     /// workspace.
-    pub(super) fn of(mut wanted: HashSet<Identity>, items: &[Item], session: &SessionInfo) -> Names {
-        let mut names = Names { known: HashMap::new(), ended: session.ended };
+    pub(super) fn find_all(&mut self, mut wanted: HashSet<Identity>, items: &[Item], workspace: &Path) {
         if wanted.is_empty() {
-            return names;
+            return;
         }
         for item in items.iter().filter(|item| item.before.is_some()) {
             if let Ok(Some(stat)) = look(&item.path)
                 && wanted.remove(&Identity::of(&stat))
             {
-                names.known.insert(Identity::of(&stat), Found { path: item.path.clone(), other: None });
+                self.known.insert(Identity::of(&stat), Found { path: item.path.clone(), other: None });
             }
         }
         // What cannot be looked into holds no name that could be used.
-        let entries = WalkDir::new(&session.workspace).same_file_system(true).into_iter().flatten();
+        let entries = WalkDir::new(workspace).same_file_system(true).into_iter().flatten();
         for entry in entries {
             if wanted.is_empty() {
                 break;
@@ -53,10 +69,9 @@ impl Names {
                 && wanted.remove(&Identity::of(&stat))
             {
                 let path = entry.into_path();
-                names.known.insert(Identity::of(&stat), Found { path, other: Some(stat) });
+                self.known.insert(Identity::of(&stat), Found { path, other: Some(stat) });
             }
         }
-        names
     }
 
     /// A name of the file that something was. One that a person has changed
@@ -66,7 +81,8 @@ impl Names {
         let is_as_it_was = |now: &Stat| {
             before.meta.as_ref().is_some_and(|meta| (now.size, now.mtime) == (meta.size, meta.mtime))
         };
-        let is_nobody_elses = |now: &Stat| milliseconds(now.ctime) <= self.ended;
+        let is_nobody_elses =
+            |now: &Stat| milliseconds(now.ctime) <= self.ended || self.untouched.contains(&Identity::of(now));
         let is_same = found.other.as_ref().is_none_or(|now| is_as_it_was(now) || is_nobody_elses(now));
         is_same.then_some(found.path.as_path())
     }

@@ -173,7 +173,7 @@ impl Item {
                 after
             }
             // Somebody has put it back, or its name was never taken away.
-            _ if is_in_place => {
+            _ if is_in_place && !scene.is_given(before) => {
                 let stays = scene.is_cut_off.then_some(before.path.as_path());
                 return Ok(stays.map(|path| item(path, Some(path), in_place, None, before.kind)));
             }
@@ -194,6 +194,9 @@ struct Scene<'a> {
     back: &'a Back,
     /// What stood where before.
     before: HashSet<(Identity, &'a Path)>,
+    /// What got a name by the session, and has it still. It may have had the
+    /// same name before.
+    given: HashSet<(Identity, &'a Path)>,
     /// Whether the session was killed, so that what it said last may not have
     /// happened, and nobody has undone anything of it.
     is_cut_off: bool,
@@ -203,8 +206,20 @@ impl Scene<'_> {
     fn of<'a>(ledger: &'a Ledger, back: &'a Back) -> Scene<'a> {
         let before = ledger.changes.iter().filter_map(|change| change.before.as_ref());
         let before = before.filter_map(|before| Some((before.file?, before.path.as_path()))).collect();
+        let given = ledger.changes.iter().filter_map(|change| {
+            let after = change.after.as_ref()?;
+            let is_new = change.before.as_ref().is_none_or(|before| before.path != after.path);
+            is_new.then_some((after.file?, after.path.as_path()))
+        });
+        let given = given.collect();
         let is_cut_off = ledger.saved.is_none() && ledger.undone_by.is_empty();
-        Scene { back, before, is_cut_off }
+        Scene { back, before, given, is_cut_off }
+    }
+
+    /// Whether something has its name by what is undone as well, so that it loses
+    /// it before it gets it back.
+    fn is_given(&self, before: &Before) -> bool {
+        before.file.is_some_and(|file| self.given.contains(&(file, before.path.as_path())))
     }
 
     /// Whether what stands where something was made was there before.

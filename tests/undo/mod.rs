@@ -5,6 +5,7 @@ mod diff;
 mod growth;
 mod incidents;
 mod killed;
+mod links;
 mod mounts;
 mod random;
 mod store;
