@@ -10,17 +10,14 @@ use serde::Serialize;
 
 use super::args::{ApproveArgs, HowMuch};
 use super::error::CliError;
-use super::sessions::size;
 use super::{print_json, setup};
 use crate::approval::Answer;
 use crate::approval::client::{Connection, sockets};
 use crate::approval::server::Shown;
-use crate::policy::visible;
+use crate::approval::view::Described;
 
 /// How often it is looked for new sessions.
 const TICK: Duration = Duration::from_millis(500);
-/// How many paths of a question are shown.
-const MOST_PATHS: usize = 5;
 
 /// Runs the subcommand and gives the exit status.
 pub(super) fn main(args: &ApproveArgs) -> Result<u8, CliError> {
@@ -229,7 +226,7 @@ fn converse(dir: PathBuf) -> Result<u8, CliError> {
             asked = None;
         }
         if let Some(next) = questions.into_iter().next() {
-            eprint!("{}", described(&next));
+            eprint!("\n{}", Described::of(&next));
             prompt()?;
             asked = Some(next);
         }
@@ -267,52 +264,4 @@ fn understood(line: &str) -> Option<Answer> {
         "p" | "path" => Some(Answer::Path),
         _ => None,
     }
-}
-
-/// A question as a person reads it. Whatever comes from the jail is escaped.
-fn described(question: &Shown) -> String {
-    let line =
-        |words: &[String]| shortened(&words.iter().map(|word| visible(word)).collect::<Vec<_>>().join(" "));
-    let mut text = format!("\n{}\n", line(&question.command));
-    for parent in &question.parents {
-        text.push_str(&format!("  in {}\n", line(parent)));
-    }
-    text.push_str(&format!("wants to {} ", question.verb));
-    let relative = |path: &String| {
-        let shown = Path::new(path)
-            .strip_prefix(&question.workspace)
-            .map_or(path.clone(), |path| path.display().to_string());
-        if shown.is_empty() { ".".to_string() } else { shown }
-    };
-    let trees: Vec<String> = question.trees.iter().map(relative).collect();
-    let more = trees.len().saturating_sub(MOST_PATHS);
-    text.push_str(&trees[..trees.len() - more].join(", "));
-    if more > 0 {
-        text.push_str(&format!(" and {more} more"));
-    }
-    let least = if question.is_counted { "" } else { "more than " };
-    text.push_str(&format!(
-        " ({least}{} files and directories, {})\n",
-        question.entries,
-        size(question.bytes)
-    ));
-    if let Some(first) = question.paths.first() {
-        text.push_str(&format!("first: {}\n", relative(first)));
-    }
-    text.push_str(if question.recoverable { "It can be undone.\n" } else { "It cannot be undone.\n" });
-    text.push_str(&format!("rule: {}: {}\n", question.rule, question.why));
-    text
-}
-
-/// Cut in the middle where it is long.
-fn shortened(text: &str) -> String {
-    const MOST: usize = 200;
-    let count = text.chars().count();
-    if count <= MOST {
-        return text.to_string();
-    }
-    let half = MOST / 2;
-    let head: String = text.chars().take(half).collect();
-    let tail: String = text.chars().skip(count - half).collect();
-    format!("{head} … {tail}")
 }

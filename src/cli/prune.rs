@@ -2,9 +2,8 @@
 
 use super::args::PruneArgs;
 use super::error::CliError;
-use super::sessions::size;
 use super::{print, setup};
-use crate::policy::{Size, UndoLimits};
+use crate::policy::{Size, UndoLimits, size};
 use crate::undo::{Sparing, pack, prune};
 
 /// Runs the subcommand.

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use super::args::RunArgs;
 use super::error::CliError;
-use super::sessions::size;
 use super::setup;
 use crate::audit::{Log, Session, Summary};
 use crate::broker::Records;
 use crate::launch::{self, LaunchError, Request};
 use crate::policy::plan::{Mode, Plan};
-use crate::policy::{Access, Channel, Network, UnixSockets};
+use crate::policy::{Access, Channel, Network, UnixSockets, size};
 use crate::sys::socket::can_take_descriptors;
 use crate::undo::{Keeper, Sparing, prune};
 

@@ -10,7 +10,7 @@ use super::args::SessionsArgs;
 use super::error::CliError;
 use super::{print, print_json, setup};
 use crate::audit::{self, Record};
-use crate::policy::visible;
+use crate::policy::{size, visible};
 use crate::undo::{Overview, Standing, journaled, overview};
 
 /// How much of a command is shown.
@@ -130,37 +130,5 @@ fn local(time: &str) -> String {
     match time.parse::<Timestamp>() {
         Ok(time) => time.to_zoned_datetime(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string(),
         Err(_) => visible(time),
-    }
-}
-
-/// A number of bytes as people read it.
-pub(super) fn size(bytes: u64) -> String {
-    let units = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64;
-    let mut unit = "B";
-    for next in units {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    format!("{value:.1} {unit}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        for (bytes, shown) in
-            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB"), (1 << 50, "1024.0 TiB")]
-        {
-            assert_eq!(size(bytes), shown);
-        }
     }
 }

@@ -43,7 +43,7 @@ pub use settings::{
     Approvals, Channel, EnvRules, GitMode, Limits, Network, Settings, SyscallRules, UndoLimits, UnixSockets,
 };
 pub use walk::Walk;
-pub use words::{printable, visible};
+pub use words::{printable, shortened, size, visible};
 pub use written::{Size, Span};
 
 /// Whose rules a layer holds.
