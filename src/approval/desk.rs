@@ -1,7 +1,8 @@
 //! Questions that wait for an answer, and the calls that wait with them.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::remembered::{Answer, Deed, Process, Remembered, is_beneath};
 
@@ -15,6 +16,7 @@ const MOST_SHOWN: usize = 20;
 #[derive(Debug, Default)]
 pub struct Desk {
     state: Mutex<State>,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -102,7 +104,16 @@ impl Desk {
             asked: now,
         };
         state.questions.push(Question { shown, calls: vec![call] });
+        drop(state);
+        self.changed.notify_all();
         true
+    }
+
+    /// Waits until there is a question or no more will come, but no longer than so.
+    pub fn wait(&self, longest: Duration) {
+        let is_calm = |state: &mut State| state.questions.is_empty() && !state.is_closed;
+        // Whatever woke it is looked for by the caller.
+        let _ = self.changed.wait_timeout_while(self.state(), longest, is_calm);
     }
 
     /// The questions as they stand, the oldest first.
@@ -138,6 +149,7 @@ impl Desk {
     pub fn close(&self) -> Vec<u64> {
         let mut state = self.state();
         state.is_closed = true;
+        self.changed.notify_all();
         state.questions.drain(..).flat_map(|question| question.calls).collect()
     }
 

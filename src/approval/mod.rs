@@ -10,6 +10,7 @@ pub mod peer;
 mod process;
 mod remembered;
 pub mod server;
+pub mod terminal;
 pub mod view;
 
 pub use desk::{Desk, Pending, Released, Stale};

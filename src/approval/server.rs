@@ -107,6 +107,8 @@ pub struct Shown {
 pub trait Office: Send + Sync {
     /// The questions that wait.
     fn pending(&self) -> Vec<Pending>;
+    /// Waits until there are any or no more will come, but no longer than so.
+    fn wait(&self, longest: Duration);
     /// One as it is to be shown.
     fn show(&self, pending: &Pending) -> Shown;
     /// Answers one.

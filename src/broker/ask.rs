@@ -183,6 +183,10 @@ impl Office for Front {
         self.questions().desk.pending()
     }
 
+    fn wait(&self, longest: Duration) {
+        self.questions().desk.wait(longest);
+    }
+
     fn show(&self, pending: &Pending) -> Shown {
         let policy = &self.0.judge.policy;
         let decision = policy.decide(&pending.deed.path, pending.deed.verb);

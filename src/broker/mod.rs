@@ -34,18 +34,21 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::approval::server::Server;
+use crate::approval::terminal::Prompter;
 use crate::audit::Log;
 use crate::path::{Place, UNSEEN};
 use crate::policy::plan::Plan;
 use crate::sys::Errno;
 use crate::sys::process::interrupt_with;
 use crate::sys::seccomp::{Listener, Notification};
+use crate::sys::terminal::Terminal;
 use crate::undo::Keeper;
 use ask::{ASKED, Front, Questions};
 use crew::Crew;
@@ -64,6 +67,8 @@ pub struct Broker {
     shared: Arc<Shared>,
     /// Tells of questions, and takes answers.
     server: Option<Server>,
+    /// Asks on the session's own terminal.
+    prompter: Option<Prompter>,
 }
 
 /// What all threads work with.
@@ -103,9 +108,17 @@ pub struct Records {
     pub keeper: Arc<Keeper>,
     /// The session's id.
     pub session: String,
-    /// The directory in which there is to be a socket for those who answer what
-    /// is asked; none where nobody is.
-    pub approvals: Option<PathBuf>,
+    /// Who answers what is asked.
+    pub channels: Channels,
+}
+
+/// Where a person may be asked; nowhere: what asks is refused.
+#[derive(Debug, Clone, Default)]
+pub struct Channels {
+    /// The directory in which there is to be a socket for whoever answers.
+    pub sockets: Option<PathBuf>,
+    /// Whether the session's own terminal may be used, if it has one.
+    pub terminal: bool,
 }
 
 /// Starts serving a listener. `abi` is Landlock's, and `main` the session's main
@@ -113,7 +126,7 @@ pub struct Records {
 pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, records: Records, main: Pid) -> io::Result<Broker> {
     interrupt_with(WAKE)?;
     let listener = Arc::new(Listener::new(listener));
-    let watching = Arc::default();
+    let watching = Arc::<AtomicUsize>::default();
     let timeout = plan.policy.settings.approvals.timeout;
     let questions = Questions::new(main, records.session.clone(), timeout, Arc::clone(&watching));
     let shared = Arc::new(Shared {
@@ -126,23 +139,45 @@ pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, records: Records, main: P
         lengthy: Mutex::default(),
         crew: Crew::default(),
     });
-    let mut broker = Broker { shared, server: None };
+    let mut broker = Broker { shared, server: None, prompter: None };
     broker.shared.crew.grow(&broker.shared)?;
-    if let Some(dir) = &records.approvals {
-        let front = Arc::new(Front(Arc::clone(&broker.shared)));
-        match Server::start(dir, &records.session, front, watching) {
-            Ok(server) => broker.server = Some(server),
-            // What asks is refused then.
-            Err(error) => eprintln!("stockade: nobody can be asked: {error}"),
+    broker.ask_at(&records.channels, &records.session, &watching);
+    Ok(broker)
+}
+
+impl Broker {
+    /// Opens the channels on which a person is asked. What asks is refused where
+    /// that fails.
+    fn ask_at(&mut self, channels: &Channels, session: &str, watching: &Arc<AtomicUsize>) {
+        let front = || Arc::new(Front(Arc::clone(&self.shared)));
+        if let Some(dir) = &channels.sockets {
+            match Server::start(dir, session, front(), Arc::clone(watching)) {
+                Ok(server) => self.server = Some(server),
+                Err(error) => eprintln!("stockade: `stockade approve` cannot answer: {error}"),
+            }
+        }
+        if channels.terminal
+            && let Ok(terminal) = Terminal::controlling()
+        {
+            match Prompter::start(terminal, front(), Arc::clone(watching)) {
+                Ok(prompter) => self.prompter = Some(prompter),
+                Err(error) => eprintln!("stockade: nobody can be asked on the terminal: {error}"),
+            }
         }
     }
-    Ok(broker)
+
+    /// Whether the jail stands still for a question, and not since a person
+    /// stopped it.
+    pub fn has_stopped_the_jail(&self) -> bool {
+        self.prompter.as_ref().is_some_and(Prompter::has_stopped_the_jail)
+    }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
         drop(self.server.take());
         self.shared.refuse_the_rest();
+        drop(self.prompter.take());
         self.shared.crew.stop();
     }
 }

@@ -1,6 +1,7 @@
 //! `stockade run`: the jail itself.
 
 use std::ffi::OsString;
+use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::args::RunArgs;
 use super::error::CliError;
 use super::setup;
 use crate::audit::{Log, Session, Summary};
-use crate::broker::Records;
+use crate::broker::{Channels, Records};
 use crate::launch::{self, LaunchError, Request};
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Access, Channel, Network, UnixSockets, size};
@@ -57,14 +58,25 @@ pub(super) fn records(plan: &Plan, command: &[OsString]) -> Records {
     let limits = plan.policy.settings.undo;
     let policy = Arc::clone(&plan.policy);
     let may_lie = Box::new(move |path: &Path| policy.access(path) == Access::HIDDEN);
-    let asks = plan.policy.settings.approvals.channels.contains(&Channel::Approve)
-        && plan.policy.asks()
-        && std::env::var_os("CI").is_none();
     Records {
         session: session.id.clone(),
-        approvals: asks.then(|| setup::approvals_dir(&places.home)),
+        channels: channels(plan),
         keeper: Arc::new(Keeper::new(&sessions, session.clone(), limits, may_lie)),
         log: Arc::new(Log::new(&sessions, session, report)),
+    }
+}
+
+/// Where a person may be asked. A terminal that the command does not use is not
+/// its own.
+fn channels(plan: &Plan) -> Channels {
+    if !plan.policy.asks() || std::env::var_os("CI").is_some() {
+        return Channels::default();
+    }
+    let wanted = &plan.policy.settings.approvals.channels;
+    let has_terminal = stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal();
+    Channels {
+        sockets: wanted.contains(&Channel::Approve).then(|| setup::approvals_dir(&plan.policy.places.home)),
+        terminal: wanted.contains(&Channel::Terminal) && has_terminal,
     }
 }
 

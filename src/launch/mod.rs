@@ -114,7 +114,8 @@ fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> 
     }
     // While the command runs there is time for what is left of other runs.
     dirs::remove_stale(request.plan);
-    let status = parent::wait(pid)?;
+    let is_asking = || broker.as_ref().is_some_and(Broker::has_stopped_the_jail);
+    let status = parent::wait(pid, is_asking)?;
     // What is left of the jail may be waiting for the broker, so it goes first.
     parent::kill_the_rest();
     drop(broker);

@@ -9,6 +9,7 @@ use nix::unistd::{Pid, getpid};
 
 use crate::sys::SysError;
 use crate::sys::process::{self, ChildEvent};
+use crate::sys::procfs::Standing;
 
 /// Signals about reading and writing in the background: the command gets them
 /// itself, and this process goes by what it does.
@@ -39,15 +40,18 @@ pub(super) fn leave_signals_to(command: Pid) -> Result<(), SysError> {
     Ok(())
 }
 
-/// Waits for the command to end and gives its status as a shell would.
-pub(super) fn wait(command: Pid) -> Result<u8, SysError> {
+/// Waits for the command to end and gives its status as a shell would. While
+/// `is_asking` the command may stand still without having been stopped by anybody.
+pub(super) fn wait(command: Pid, is_asking: impl Fn() -> bool) -> Result<u8, SysError> {
     loop {
         let changed = process::wait_for_child(true).map_err(|errno| SysError::new("waitpid(-1)", errno))?;
         // Others are orphans of the jail.
         let Some((_, event)) = changed.filter(|(pid, _)| *pid == command) else { continue };
         let status = match event {
             ChildEvent::Stopped => {
-                stop_with(command);
+                if !is_asking() && Standing::of(command).is_some_and(|command| command.state == 'T') {
+                    stop_with(command);
+                }
                 continue;
             }
             ChildEvent::Exited(status) => status,
@@ -98,14 +102,8 @@ fn children() -> Vec<Pid> {
 }
 
 /// For kernels without `/proc/PID/task/TID/children`: everybody is asked for
-/// their parent (field 4 of `/proc/PID/stat`, behind the name in brackets).
+/// their parent.
 fn children_by_parent() -> Vec<Pid> {
-    let me = getpid().to_string();
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let mine = pids.filter(|pid| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&me))
-    });
-    mine.map(Pid::from_raw).collect()
+    let me = getpid();
+    Standing::all().into_iter().filter(|process| process.parent == me).map(|process| process.pid).collect()
 }

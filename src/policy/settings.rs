@@ -122,6 +122,8 @@ impl Default for UndoLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
+    /// The terminal of the session.
+    Terminal,
     /// Whoever runs `stockade approve`.
     Approve,
 }
@@ -137,7 +139,7 @@ pub struct Approvals {
 
 impl Default for Approvals {
     fn default() -> Approvals {
-        Approvals { timeout: 5 * 60, channels: vec![Channel::Approve] }
+        Approvals { timeout: 5 * 60, channels: vec![Channel::Terminal, Channel::Approve] }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod process;
 pub mod procfs;
 pub mod seccomp;
 pub mod socket;
+pub mod terminal;
 
 pub use error::{SysError, with_causes};
 pub use nix::errno::Errno;

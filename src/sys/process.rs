@@ -1,7 +1,7 @@
 //! Processes: fork, descriptors of others, what is closed and what is inherited.
 
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -36,6 +36,17 @@ pub fn open(process: Pid) -> Result<OwnedFd, Errno> {
 pub fn is_alive(process: &OwnedFd) -> bool {
     let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
     poll(&mut ended, PollTimeout::ZERO) == Ok(0)
+}
+
+/// Sends a signal to the process behind such a descriptor (`pidfd_send_signal(2)`,
+/// Linux 5.1). `ESRCH`: it has ended.
+pub fn send(process: &OwnedFd, signal: Signal) -> Result<(), Errno> {
+    let (fd, signal) = (process.as_raw_fd(), signal as libc::c_int);
+    // SAFETY: no information goes with the signal.
+    let result = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, std::ptr::null::<libc::siginfo_t>(), 0)
+    };
+    check(result).map(drop)
 }
 
 pub(super) fn pidfd_open(pid: Pid, flags: libc::c_int) -> Result<OwnedFd, Errno> {
@@ -108,6 +119,8 @@ pub fn default_signal(signal: Signal) -> Result<(), Errno> {
 
 /// Whom [`pass_on`] passes signals to; 0 for nobody.
 static RECEIVER: AtomicI32 = AtomicI32::new(0);
+/// How many signals were passed on.
+static PASSED: AtomicU32 = AtomicU32::new(0);
 
 /// Sends a signal that another process sends to this one on to a child, which
 /// must not have been waited for yet. What the kernel sends, the terminal's
@@ -122,12 +135,18 @@ pub fn pass_on(signal: Signal, receiver: Pid) -> Result<(), Errno> {
             // SAFETY: kill is async-signal-safe, and cannot fail in a way that
             // changes errno: the child exists and is this user's.
             unsafe { libc::kill(receiver, signal) };
+            PASSED.fetch_add(1, Ordering::SeqCst);
         }
     }
     RECEIVER.store(receiver.as_raw(), Ordering::SeqCst);
     let action = SigAction::new(SigHandler::SigAction(handler), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler is async-signal-safe.
     unsafe { sigaction(signal, &action) }.map(drop)
+}
+
+/// How many signals were passed on until now; it wraps around.
+pub fn passed_on() -> u32 {
+    PASSED.load(Ordering::SeqCst)
 }
 
 /// Nobody gets signals passed on any more: the receiver's number is free.

@@ -31,6 +31,50 @@ pub fn start_time(process: Pid) -> Option<u64> {
     stat_field(process, START_TIME)
 }
 
+/// A process, and where it stands among others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The process.
+    pub pid: Pid,
+    /// `R`, `S`, `D`, `T` and so on.
+    pub state: char,
+    /// Its parent.
+    pub parent: Pid,
+    /// Its process group.
+    pub group: Pid,
+}
+
+impl Standing {
+    /// Where a process stands.
+    pub fn of(process: Pid) -> Option<Standing> {
+        let stat = stat(process)?;
+        let mut fields = stat.split(' ');
+        let state = fields.next()?.chars().next()?;
+        let mut next = || fields.next()?.parse().ok().map(Pid::from_raw);
+        Some(Standing { pid: process, state, parent: next()?, group: next()? })
+    }
+
+    /// All processes that can be seen.
+    pub fn all() -> Vec<Standing> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter_map(|pid| Standing::of(Pid::from_raw(pid))).collect()
+    }
+}
+
+/// Those of some processes that descend from one, parents before their children.
+pub fn descendants(processes: &[Standing], root: Pid) -> Vec<Standing> {
+    let mut found: Vec<Standing> = Vec::new();
+    let mut parents = vec![root];
+    while !parents.is_empty() {
+        let children: Vec<Standing> =
+            processes.iter().filter(|process| parents.contains(&process.parent)).copied().collect();
+        parents = children.iter().map(|child| child.pid).collect();
+        found.extend(children);
+    }
+    found
+}
+
 /// A process's command line, of which it is itself the author: so many words at most.
 pub fn arguments(process: Pid, most: usize) -> Vec<OsString> {
     let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
@@ -56,8 +100,40 @@ pub fn command_of(process: Pid, main: Pid) -> Pid {
 }
 
 fn stat_field(process: Pid, field: usize) -> Option<u64> {
+    stat(process)?.split(' ').nth(field)?.parse().ok()
+}
+
+/// What `/proc/PID/stat` says behind the name in brackets.
+fn stat(process: Pid) -> Option<String> {
     let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
     // The name may be anything.
     let stat = String::from_utf8_lossy(&stat);
-    stat.rsplit_once(") ")?.1.split(' ').nth(field)?.parse().ok()
+    Some(stat.rsplit_once(") ")?.1.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descendants_come_after_their_parents() {
+        let process = |pid, parent| Standing {
+            pid: Pid::from_raw(pid),
+            state: 'S',
+            parent: Pid::from_raw(parent),
+            group: Pid::from_raw(1),
+        };
+        let all = [process(9, 5), process(5, 3), process(4, 1), process(3, 2), process(6, 3), process(2, 1)];
+        let found: Vec<i32> =
+            descendants(&all, Pid::from_raw(2)).iter().map(|found| found.pid.as_raw()).collect();
+        assert_eq!(found, [3, 5, 6, 9]);
+    }
+
+    #[test]
+    fn this_process_stands_where_it_does() {
+        let me = getpid();
+        let found = Standing::all().into_iter().find(|process| process.pid == me).expect("this process");
+        assert_eq!((found.parent, found.group), (nix::unistd::getppid(), nix::unistd::getpgrp()));
+        assert!("RS".contains(found.state), "{found:?}");
+    }
 }

@@ -1,5 +1,7 @@
 //! What destroys waits for a person's yes.
 
+mod terminal;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

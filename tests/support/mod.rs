@@ -12,6 +12,7 @@ pub mod pair;
 pub mod process;
 pub mod pty;
 pub mod running;
+pub mod tmux;
 pub mod tree;
 
 pub use jail::{Jail, both_modes, each_mode};

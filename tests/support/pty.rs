@@ -21,10 +21,15 @@ pub struct Terminal {
 impl Terminal {
     /// Starts a command on a new terminal of the given size (rows, columns).
     pub fn start(command: &mut Command, rows: u16, columns: u16) -> Terminal {
+        Terminal::start_as("dumb", command, rows, columns)
+    }
+
+    /// The same on a terminal that takes itself for one of this kind.
+    pub fn start_as(kind: &str, command: &mut Command, rows: u16, columns: u16) -> Terminal {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = nix::pty::openpty(&size, None).expect("open a pseudo-terminal");
         let end = || pty.slave.try_clone().expect("copy a descriptor");
-        command.stdin(end()).stdout(end()).stderr(end()).env("TERM", "dumb");
+        command.stdin(end()).stdout(end()).stderr(end()).env("TERM", kind);
         let master = pty.master.as_raw_fd();
         // SAFETY: only system calls that are safe between fork and exec.
         unsafe {

@@ -1,0 +1,97 @@
+//! Stopping the jail while its terminal is needed for a question.
+
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getpid};
+
+use crate::approval::peer::Status;
+use crate::sys::process;
+use crate::sys::procfs::{Standing, descendants};
+
+/// How often it is looked for processes that were started meanwhile.
+const MOST_ROUNDS: usize = 20;
+/// How long it may take until all stand still.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Processes that were stopped, parents before their children. Dropping it
+/// continues them.
+///
+/// A shell is stopped before its children and continued after them, so that it
+/// never sees them stopped, and takes them for stopped by a person.
+#[derive(Debug)]
+pub(super) struct Stopped(Vec<(Pid, OwnedFd)>);
+
+impl Stopped {
+    /// Stops whatever runs under more seccomp filters than this process and
+    /// descends from it. What stands still already stays as it is, and so does
+    /// what a debugger looks after.
+    pub(super) fn jail() -> Stopped {
+        let me = getpid();
+        let filters = Status::of(me).map_or(0, |status| status.filters);
+        let mut stopped = Stopped(Vec::new());
+        let mut seen = HashSet::new();
+        for _ in 0..MOST_ROUNDS {
+            let new: Vec<Standing> = descendants(&Standing::all(), me)
+                .into_iter()
+                .filter(|found| seen.insert(found.pid))
+                .collect();
+            if new.is_empty() {
+                break;
+            }
+            for found in new.iter().filter(|found| !"TtZX".contains(found.state)) {
+                stopped.stop(found.pid, filters);
+            }
+        }
+        stopped.wait();
+        stopped
+    }
+
+    fn stop(&mut self, pid: Pid, filters: u32) {
+        // The number may have become another's since it was found; behind the
+        // descriptor it cannot.
+        let Ok(held) = process::open(pid) else { return };
+        let is_jailed = Status::of(pid).is_some_and(|now| now.filters > filters && now.tracer.is_none());
+        // It may have ended.
+        if is_jailed && process::send(&held, Signal::SIGSTOP).is_ok() {
+            self.0.push((pid, held));
+        }
+    }
+
+    /// Waits until nothing of it runs, so that nothing is shown any more. What
+    /// waits for an answer (`D`) stops when it has one.
+    fn wait(&self) {
+        let until = Instant::now() + PATIENCE;
+        let runs = |pid: Pid| Standing::of(pid).is_some_and(|found| "RS".contains(found.state));
+        while self.0.iter().any(|(pid, _)| runs(*pid)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Continues it.
+    fn resume(&self) {
+        for (_, held) in self.0.iter().rev() {
+            // It may have been killed.
+            let _ = process::send(held, Signal::SIGCONT);
+        }
+    }
+
+    /// Continues it, and does to those of a process group what Ctrl-Z does: they
+    /// can give the terminal back as they found it. Parents come last: when the
+    /// command stops, this process soon does.
+    pub(super) fn suspend(mut self, group: Pid) {
+        self.resume();
+        let is_member = |pid: Pid| Standing::of(pid).is_some_and(|found| found.group == group);
+        for (_, held) in std::mem::take(&mut self.0).iter().rev().filter(|(pid, _)| is_member(*pid)) {
+            let _ = process::send(held, Signal::SIGTSTP);
+        }
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.resume();
+    }
+}
