@@ -6,6 +6,7 @@
 
 pub mod client;
 mod desk;
+pub mod notify;
 pub mod peer;
 mod process;
 mod remembered;

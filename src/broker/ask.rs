@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,9 @@ use super::judge::Judge;
 use super::reply::{self, Reply, Served};
 use super::{Call, Shared};
 use crate::approval::server::{Office, Shown};
-use crate::approval::{Answer, Deed, Desk, Pending, Released, Stale, Who, lineage};
+use crate::approval::{Answer, Deed, Desk, Pending, Process, Released, Stale, Who, lineage};
 use crate::policy::{Verb, printable};
+use crate::sys::procfs::is_stopped;
 use crate::sys::seccomp::Listener;
 use crate::sys::{Errno, process};
 
@@ -29,6 +30,9 @@ pub(super) const ASKED: Errno = Errno::ENOANO;
 const MOST_ENTRIES: u64 = 20_000;
 const LONGEST_LOOK: Duration = Duration::from_millis(100);
 
+/// For how long who asks may be stopped.
+const LONGEST_STOP: Duration = Duration::from_secs(1);
+
 /// What is asked, and what waits for it.
 #[derive(Debug)]
 pub(super) struct Questions {
@@ -38,6 +42,10 @@ pub(super) struct Questions {
     session: String,
     /// How many watch for questions: where nobody does, nobody is asked.
     watching: Arc<AtomicUsize>,
+    /// Whether the jail stands still for a question on its terminal.
+    pub(super) has_stopped: Arc<AtomicBool>,
+    /// Questions of processes that stand still, and since when they do.
+    stopped_since: Mutex<HashMap<u64, Instant>>,
     /// How long a question waits, in milliseconds.
     timeout: i64,
     /// What calls need a yes for, by call, on their way out of a handler.
@@ -74,6 +82,8 @@ impl Questions {
             main,
             session,
             watching,
+            has_stopped: Arc::default(),
+            stopped_since: Mutex::default(),
             timeout,
             raised: Mutex::default(),
             known: Mutex::default(),
@@ -232,13 +242,41 @@ impl Office for Front {
         self.refuse_before(now.saturating_sub(self.questions().timeout), "nobody answered in time");
         let waits = |call| self.0.listener.is_waiting(call);
         lock(&self.questions().held).retain(|call, _| waits(*call));
-        self.questions().desk.withdraw(waits, crate::approval::Process::lives);
+        self.questions().desk.withdraw(waits, Process::lives);
+        self.refuse_stopped();
     }
 }
 
 impl Front {
     fn questions(&self) -> &Questions {
         &self.0.judge.questions
+    }
+
+    /// Refuses what a process asks that somebody has stopped, and not just for a
+    /// moment: it could not go on.
+    fn refuse_stopped(&self) {
+        let questions = self.questions();
+        let is_ours = || questions.has_stopped.load(Ordering::SeqCst);
+        if is_ours() {
+            return;
+        }
+        let stands = |process: &Process| is_stopped(Pid::from_raw(process.pid));
+        let mut pending = self.pending();
+        pending.retain(|question| question.processes.iter().any(stands));
+        if is_ours() {
+            return;
+        }
+        let now = Instant::now();
+        let mut since = lock(&questions.stopped_since);
+        since.retain(|id, _| pending.iter().any(|question| question.id == *id));
+        pending
+            .retain(|question| now.duration_since(*since.entry(question.id).or_insert(now)) >= LONGEST_STOP);
+        drop(since);
+        for question in pending {
+            let reason = Some("who asked was stopped".to_string());
+            // It may have been answered meanwhile.
+            let _ = self.answer(question.id, question.version, Answer::No { reason });
+        }
     }
 
     fn refuse_before(&self, time: i64, reason: &str) {

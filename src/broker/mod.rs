@@ -34,12 +34,13 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use crate::approval::notify::{Notice, Notifier};
 use crate::approval::server::Server;
 use crate::approval::terminal::Prompter;
 use crate::audit::Log;
@@ -69,6 +70,8 @@ pub struct Broker {
     server: Option<Server>,
     /// Asks on the session's own terminal.
     prompter: Option<Prompter>,
+    /// Tells a person who is elsewhere.
+    notifier: Option<Notifier>,
 }
 
 /// What all threads work with.
@@ -119,6 +122,8 @@ pub struct Channels {
     pub sockets: Option<PathBuf>,
     /// Whether the session's own terminal may be used, if it has one.
     pub terminal: bool,
+    /// How a person who is elsewhere is told.
+    pub notice: Option<Notice>,
 }
 
 /// Starts serving a listener. `abi` is Landlock's, and `main` the session's main
@@ -139,16 +144,16 @@ pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, records: Records, main: P
         lengthy: Mutex::default(),
         crew: Crew::default(),
     });
-    let mut broker = Broker { shared, server: None, prompter: None };
+    let mut broker = Broker { shared, server: None, prompter: None, notifier: None };
     broker.shared.crew.grow(&broker.shared)?;
-    broker.ask_at(&records.channels, &records.session, &watching);
+    broker.ask_at(records.channels, &records.session, &watching);
     Ok(broker)
 }
 
 impl Broker {
     /// Opens the channels on which a person is asked. What asks is refused where
     /// that fails.
-    fn ask_at(&mut self, channels: &Channels, session: &str, watching: &Arc<AtomicUsize>) {
+    fn ask_at(&mut self, channels: Channels, session: &str, watching: &Arc<AtomicUsize>) {
         let front = || Arc::new(Front(Arc::clone(&self.shared)));
         if let Some(dir) = &channels.sockets {
             match Server::start(dir, session, front(), Arc::clone(watching)) {
@@ -159,9 +164,16 @@ impl Broker {
         if channels.terminal
             && let Ok(terminal) = Terminal::controlling()
         {
-            match Prompter::start(terminal, front(), Arc::clone(watching)) {
+            let has_stopped = Arc::clone(&self.shared.judge.questions.has_stopped);
+            match Prompter::start(terminal, front(), Arc::clone(watching), has_stopped) {
                 Ok(prompter) => self.prompter = Some(prompter),
                 Err(error) => eprintln!("stockade: nobody can be asked on the terminal: {error}"),
+            }
+        }
+        if let Some(notice) = channels.notice {
+            match Notifier::start(notice, front(), watching) {
+                Ok(notifier) => self.notifier = Some(notifier),
+                Err(error) => eprintln!("stockade: nobody can be told of questions: {error}"),
             }
         }
     }
@@ -169,7 +181,7 @@ impl Broker {
     /// Whether the jail stands still for a question, and not since a person
     /// stopped it.
     pub fn has_stopped_the_jail(&self) -> bool {
-        self.prompter.as_ref().is_some_and(Prompter::has_stopped_the_jail)
+        self.shared.judge.questions.has_stopped.load(Ordering::SeqCst)
     }
 }
 
@@ -178,6 +190,7 @@ impl Drop for Broker {
         drop(self.server.take());
         self.shared.refuse_the_rest();
         drop(self.prompter.take());
+        drop(self.notifier.take());
         self.shared.crew.stop();
     }
 }

@@ -228,7 +228,7 @@ fn try_mode(static_mode: bool) -> Result<u8, CliError> {
     };
     let plan = setup::plan(&jail)?;
     let argv = [program.into_os_string(), "doctor".into(), "--inside".into()];
-    let records = run::records(&plan, &argv);
+    let records = run::records(&plan, &argv)?;
     Ok(launch::run(Request { plan: &plan, argv: &argv, best_effort: true, records })?.status)
 }
 

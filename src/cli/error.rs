@@ -99,6 +99,9 @@ pub enum CliError {
     /// Sessions that ask cannot be reached.
     #[error("what is asked at {} cannot be answered", .0.display())]
     Approvals(PathBuf, #[source] io::Error),
+    /// A program that is to tell of questions, and why it cannot.
+    #[error("approvals: notify: {0}: {1}")]
+    Notify(String, &'static str),
     /// No question of this name.
     #[error("nobody asks {0} (any more)")]
     NoQuestion(String),

@@ -2,6 +2,7 @@
 
 mod approve;
 pub mod args;
+mod channels;
 mod completions;
 mod diff;
 mod doctor;

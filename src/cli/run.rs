@@ -1,19 +1,19 @@
 //! `stockade run`: the jail itself.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::args::RunArgs;
+use super::channels::channels;
 use super::error::CliError;
 use super::setup;
 use crate::audit::{Log, Session, Summary};
-use crate::broker::{Channels, Records};
+use crate::broker::Records;
 use crate::launch::{self, LaunchError, Request};
 use crate::policy::plan::{Mode, Plan};
-use crate::policy::{Access, Channel, Network, UnixSockets, size};
+use crate::policy::{Access, Network, UnixSockets, size};
 use crate::sys::socket::can_take_descriptors;
 use crate::undo::{Keeper, Sparing, prune};
 
@@ -22,7 +22,7 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     // Freed with the process, which ends right after the command.
     let plan = ManuallyDrop::new(setup::plan(&args.jail)?);
     warn(&plan);
-    let records = records(&plan, &args.command);
+    let records = records(&plan, &args.command)?;
     let request =
         Request { plan: &plan, argv: &args.command, best_effort: args.best_effort, records: records.clone() };
     let ended = launch::run(request);
@@ -44,7 +44,7 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
 }
 
 /// The records of a new session, of which nothing is written yet.
-pub(super) fn records(plan: &Plan, command: &[OsString]) -> Records {
+pub(super) fn records(plan: &Plan, command: &[OsString]) -> Result<Records, CliError> {
     let places = &plan.policy.places;
     let started = jiff::Timestamp::now();
     let session = Session {
@@ -58,26 +58,12 @@ pub(super) fn records(plan: &Plan, command: &[OsString]) -> Records {
     let limits = plan.policy.settings.undo;
     let policy = Arc::clone(&plan.policy);
     let may_lie = Box::new(move |path: &Path| policy.access(path) == Access::HIDDEN);
-    Records {
+    Ok(Records {
         session: session.id.clone(),
-        channels: channels(plan),
+        channels: channels(plan, &session.id)?,
         keeper: Arc::new(Keeper::new(&sessions, session.clone(), limits, may_lie)),
         log: Arc::new(Log::new(&sessions, session, report)),
-    }
-}
-
-/// Where a person may be asked. A terminal that the command does not use is not
-/// its own.
-fn channels(plan: &Plan) -> Channels {
-    if !plan.policy.asks() || std::env::var_os("CI").is_some() {
-        return Channels::default();
-    }
-    let wanted = &plan.policy.settings.approvals.channels;
-    let has_terminal = stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal();
-    Channels {
-        sockets: wanted.contains(&Channel::Approve).then(|| setup::approvals_dir(&plan.policy.places.home)),
-        terminal: wanted.contains(&Channel::Terminal) && has_terminal,
-    }
+    })
 }
 
 /// Says aloud what opens the jail wide.

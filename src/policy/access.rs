@@ -68,6 +68,11 @@ impl Effect {
             .find(|effect| effect.name() == name)
     }
 
+    /// Whether it is never let happen, whoever says so.
+    pub fn is_refusal(self) -> bool {
+        self == Effect::Deny
+    }
+
     /// The effect as it is written in a profile.
     pub fn name(self) -> &'static str {
         match self {

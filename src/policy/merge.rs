@@ -302,6 +302,9 @@ fn extend(settings: &mut Settings, spec: &SettingsSpec) {
     if let Some(channels) = &spec.approvals.channels {
         approvals.channels.clone_from(channels);
     }
+    if let Some(notify) = &spec.approvals.notify {
+        approvals.notify.clone_from(notify);
+    }
     let UndoSpec { keep_days, max_size, min_free } = spec.undo;
     let undo = &mut settings.undo;
     undo.keep_days = keep_days.unwrap_or(undo.keep_days);
@@ -344,6 +347,7 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
         ("env: pass", !spec.env.pass.is_empty()),
         ("env: set", !spec.env.set.is_empty()),
         ("syscalls: allow", !spec.syscalls.allow.is_empty()),
+        ("approvals: notify", spec.approvals.notify.is_some()),
     ];
     for (key, _) in loosening.into_iter().filter(|(_, present)| *present) {
         let text = format!("{key} is ignored: this file can only tighten");

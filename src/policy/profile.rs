@@ -159,6 +159,8 @@ pub struct ApprovalsSpec {
     pub bulk: Option<u32>,
     /// Who may be asked.
     pub channels: Option<Vec<Channel>>,
+    /// What is run when a question waits.
+    pub notify: Option<Vec<String>>,
 }
 
 /// `undo`, as written.

@@ -126,6 +126,8 @@ pub enum Channel {
     Terminal,
     /// Whoever runs `stockade approve`.
     Approve,
+    /// Whoever sees a notification on the desktop, and then runs that.
+    Desktop,
 }
 
 /// How a person is asked where a rule says `ask`.
@@ -135,11 +137,15 @@ pub struct Approvals {
     pub timeout: u64,
     /// Who may be asked; nobody: then it is refused.
     pub channels: Vec<Channel>,
+    /// A program and its arguments, run when a question waits: it tells a person who
+    /// is elsewhere.
+    pub notify: Vec<String>,
 }
 
 impl Default for Approvals {
     fn default() -> Approvals {
-        Approvals { timeout: 5 * 60, channels: vec![Channel::Terminal, Channel::Approve] }
+        let channels = vec![Channel::Terminal, Channel::Approve, Channel::Desktop];
+        Approvals { timeout: 5 * 60, channels, notify: Vec::new() }
     }
 }
 

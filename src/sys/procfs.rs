@@ -26,6 +26,29 @@ pub fn parent(process: Pid) -> Option<Pid> {
     stat_field(process, PARENT).and_then(|pid| i32::try_from(pid).ok()).map(Pid::from_raw)
 }
 
+/// Whether a thread's process was stopped, or will be as soon as the thread gets out
+/// of the call in which it waits.
+pub fn is_stopped(thread: Pid) -> bool {
+    let Some(group) = group(thread) else { return false };
+    let tasks = fs::read_dir(format!("/proc/{group}/task")).into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
+        .any(|status| is_stopped_by(&status))
+}
+
+/// Whether a thread stands still, or a signal is pending that will stop it
+/// (`proc_pid_status(5)`).
+fn is_stopped_by(status: &str) -> bool {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
+    let mask = |name| field(name).and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
+    let bit = |signal: i32| 1_u64 << (signal - 1);
+    let by_default = bit(libc::SIGTSTP) | bit(libc::SIGTTIN) | bit(libc::SIGTTOU);
+    let left_alone = by_default & !(mask("SigBlk") | mask("SigIgn") | mask("SigCgt"));
+    let pending = mask("SigPnd") | mask("ShdPnd");
+    field("State").is_some_and(|state| state.starts_with('T'))
+        || pending & (left_alone | bit(libc::SIGSTOP)) != 0
+}
+
 /// When a process began, in clock ticks since the machine did.
 pub fn start_time(process: Pid) -> Option<u64> {
     stat_field(process, START_TIME)
@@ -127,6 +150,22 @@ mod tests {
         let found: Vec<i32> =
             descendants(&all, Pid::from_raw(2)).iter().map(|found| found.pid.as_raw()).collect();
         assert_eq!(found, [3, 5, 6, 9]);
+    }
+
+    #[test]
+    fn a_stop_that_is_to_come_is_seen() {
+        let status = |state: &str, pending: u64, caught: u64| {
+            format!(
+                "Name:\tx\nState:\t{state}\nSigPnd:\t0\nShdPnd:\t{pending:016x}\nSigBlk:\t0\nSigCgt:\t{caught:x}\n"
+            )
+        };
+        assert!(!is_stopped_by(&status("S (sleeping)", 0, 0)));
+        assert!(is_stopped_by(&status("T (stopped)", 0, 0)));
+        assert!(is_stopped_by(&status("D (disk sleep)", 1 << 18, 1 << 18)), "SIGSTOP");
+        assert!(is_stopped_by(&status("D (disk sleep)", 1 << 19, 0)), "SIGTSTP");
+        assert!(!is_stopped_by(&status("D (disk sleep)", 1 << 19, 1 << 19)), "SIGTSTP, which is caught");
+        assert!(!is_stopped_by(&status("D (disk sleep)", 1 << 16, 0)), "SIGCHLD");
+        assert!(!is_stopped(getpid()));
     }
 
     #[test]

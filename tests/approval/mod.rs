@@ -1,10 +1,9 @@
 //! What destroys waits for a person's yes.
 
+mod alone;
 mod terminal;
 
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
@@ -245,46 +244,6 @@ fn nothing_is_asked_where_a_profile_or_ci_says_so() {
         drop(watcher);
     }
 }
-
-#[test]
-fn the_jail_cannot_answer_itself() {
-    for sockets in ["", "unix_sockets: open\n"] {
-        let mut jail = asking(sockets);
-        // Even where it can read what it needs for that.
-        let dir = jail.base().join("runtime");
-        fs::create_dir(&dir).expect("make a directory");
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("set a mode");
-        jail.env("XDG_RUNTIME_DIR", &dir).allow("read", &dir).allow("read", stockade());
-        let script = format!(
-            "rm notes & asks=$!; until [ -e where ]; do sleep 0.02; done; {0} approve --json; \
-             python3 -c '{CONNECT}' 2>&1; kill $asks; wait; echo ended",
-            stockade().display()
-        );
-        let (running, mut watcher) = start(&jail, &script);
-        let session = watcher.questions(1)[0]["session"].as_str().expect("a session").to_string();
-        let socket = dir.join("stockade").join(format!("{session}.sock"));
-        assert!(socket.exists());
-        write(&jail.work.join("where"), socket.to_str().expect("text"));
-        let out = running.wait();
-        let told = out.out();
-        assert!(told.ends_with("ended\n"), "{}", out.err());
-        let refusal = if sockets.is_empty() { "PermissionError" } else { "this process may not answer" };
-        assert!(told.contains(refusal), "{told}");
-        assert!(jail.work.join("notes").exists(), "{sockets}: {}", out.err());
-    }
-}
-
-/// Connects to the socket whose path is in `where`, and says yes to the first question.
-const CONNECT: &str = r#"
-import socket
-s = socket.socket(socket.AF_UNIX)
-s.connect(open("where").read())
-try:
-    s.sendall(b"{\"do\":\"answer\",\"id\":1,\"version\":0,\"said\":{\"answer\":\"once\"}}\n")
-except BrokenPipeError:
-    pass # It was told so already.
-print(s.recv(9999))
-"#;
 
 #[test]
 fn a_person_answers_on_a_terminal() {

@@ -43,21 +43,23 @@ pub struct Prompter {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     is_stopping: AtomicBool,
-    has_stopped: AtomicBool,
+    has_stopped: Arc<AtomicBool>,
 }
 
 impl Prompter {
     /// Starts asking on a terminal what waits at the office. It counts among those
-    /// who are `watching`, as long as there is a terminal.
+    /// who are `watching`, as long as there is a terminal. Whether the jail stands still
+    /// for a question, and not since a person stopped it, is kept in `has_stopped`.
     pub fn start(
         terminal: Terminal,
         office: Arc<dyn Office>,
         watching: Arc<AtomicUsize>,
+        has_stopped: Arc<AtomicBool>,
     ) -> io::Result<Prompter> {
-        let state = Arc::new(State::default());
+        let state = Arc::new(State { is_stopping: AtomicBool::new(false), has_stopped });
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
         let mut asker = Asker { terminal, office, state: Arc::clone(&state), is_dumb };
         let thread = std::thread::Builder::new().name("terminal".into()).stack_size(256 << 10);
@@ -78,11 +80,6 @@ impl Prompter {
                 Err(error)
             }
         }
-    }
-
-    /// Whether the jail stands still since a question is on its terminal.
-    pub fn has_stopped_the_jail(&self) -> bool {
-        self.state.has_stopped.load(Ordering::SeqCst)
     }
 }
 
