@@ -263,8 +263,12 @@ fn who_shares_the_terminal_is_not_disturbed() {
     scene.run("cat text", "| less");
     scene.tmux.expect("line 20");
     scene.go();
+    let ended = scene.jail.work.join("ended");
+    assert!(eventually(PATIENCE, || {
+        assert!(!scene.tmux.screen().contains(ASKS), "{}", scene.tmux.screen());
+        ended.exists()
+    }));
     assert_eq!(scene.ended(), "status 1");
-    assert!(!scene.tmux.screen().contains(ASKS), "{}", scene.tmux.screen());
     assert!(!scene.is_removed());
 }
 
