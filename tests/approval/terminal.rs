@@ -33,9 +33,7 @@ impl Scene {
         let scene = Scene::of(asking(""))?;
         scene.run(program, "");
         scene.tmux.expect(shown);
-        // What was shown only for the moment is gone then.
-        scene.tmux.press(&["Right", "Left", "C-l"]);
-        scene.settle();
+        scene.rest();
         Some(scene)
     }
 
@@ -66,6 +64,12 @@ impl Scene {
         self.tmux.expect(ASKS);
         self.tmux.expect("wants to remove pkg/old (308 files and directories, 5.9 KiB)");
         self.tmux.expect(KEYS);
+    }
+
+    /// Has the program show nothing any more that was there only for the moment.
+    fn rest(&self) -> String {
+        self.tmux.press(&["Right", "Left", "C-l"]);
+        self.settle()
     }
 
     /// Waits until the screen stays as it is.
@@ -340,4 +344,23 @@ fn without_a_terminal_or_where_a_profile_says_so_nobody_is_asked_there() {
     let jail = asking("");
     let out = jail.sh("rm notes");
     assert_eq!(out.code(), 1, "{}", out.err());
+}
+
+#[test]
+fn a_shell_in_the_jail_never_sees_its_program_stopped() {
+    let Some(scene) = Scene::of(asking("")) else { return };
+    scene.run("PS1='inside> ' bash --norc --noprofile -i", "");
+    scene.tmux.expect("\ninside>");
+    scene.tmux.enter("less text");
+    scene.tmux.expect("line 20");
+    let (screen, modes) = (scene.rest(), scene.modes());
+    scene.ask();
+    scene.tmux.press(&["o"]);
+    assert_eq!(scene.ended(), "status 0");
+    scene.tmux.until(&format!("not\n{screen}"), |now| now == screen);
+    assert_eq!(scene.modes(), modes);
+    scene.tmux.press(&["q"]);
+    scene.tmux.enter("jobs; echo $((6 * 7))");
+    scene.tmux.expect("42");
+    assert!(!scene.tmux.screen().contains("Stopped"), "{}", scene.tmux.screen());
 }
