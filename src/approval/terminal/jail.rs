@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, raise};
 use nix::unistd::{Pid, getpid};
 
 use crate::approval::peer::Status;
@@ -14,7 +14,7 @@ use crate::sys::procfs::{Standing, descendants};
 /// How often it is looked for processes that were started meanwhile.
 const MOST_ROUNDS: usize = 20;
 /// How long it may take until all stand still.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Processes that were stopped, parents before their children. Dropping it
 /// continues them.
@@ -45,7 +45,7 @@ impl Stopped {
                 stopped.stop(found.pid, filters);
             }
         }
-        stopped.wait();
+        wait(&mut stopped.0.iter().map(|(pid, _)| *pid));
         stopped
     }
 
@@ -60,16 +60,6 @@ impl Stopped {
         }
     }
 
-    /// Waits until nothing of it runs, so that nothing is shown any more. What
-    /// waits for an answer (`D`) stops when it has one.
-    fn wait(&self) {
-        let until = Instant::now() + PATIENCE;
-        let runs = |pid: Pid| Standing::of(pid).is_some_and(|found| "RS".contains(found.state));
-        while self.0.iter().any(|(pid, _)| runs(*pid)) && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
     /// Continues it.
     fn resume(&self) {
         for (_, held) in self.0.iter().rev() {
@@ -79,13 +69,23 @@ impl Stopped {
     }
 
     /// Continues it, and does to those of a process group what Ctrl-Z does: they
-    /// can give the terminal back as they found it. Parents come last: when the
-    /// command stops, this process soon does.
-    pub(super) fn suspend(mut self, group: Pid) {
+    /// can give the terminal back as they found it. Then this process stops like the
+    /// command, and when it goes on so do they.
+    pub(super) fn suspend(&self, group: Pid) {
         self.resume();
-        let is_member = |pid: Pid| Standing::of(pid).is_some_and(|found| found.group == group);
-        for (_, held) in std::mem::take(&mut self.0).iter().rev().filter(|(pid, _)| is_member(*pid)) {
+        let members =
+            || self.0.iter().filter(|(pid, _)| Standing::of(*pid).is_some_and(|it| it.group == group));
+        for (_, held) in members() {
+            // It may have been killed.
             let _ = process::send(held, Signal::SIGTSTP);
+        }
+        wait(&mut members().map(|(pid, _)| *pid));
+        let is_command = |it: &Standing| it.parent == getpid() && it.group == group;
+        let mut commands = self.0.iter().filter_map(|(pid, _)| Standing::of(*pid)).filter(is_command);
+        if commands.any(|command| command.state == 'T') {
+            // It cannot fail: this process is this user's.
+            let _ = raise(Signal::SIGSTOP);
+            self.resume();
         }
     }
 }
@@ -93,5 +93,17 @@ impl Stopped {
 impl Drop for Stopped {
     fn drop(&mut self) {
         self.resume();
+    }
+}
+
+/// Waits until nothing of some processes runs, so that nothing is shown any more.
+/// What waits for an answer (`D`) stops when it has one.
+fn wait(processes: &mut dyn Iterator<Item = Pid>) {
+    let until = Instant::now() + PATIENCE;
+    let runs = |pid: Pid| Standing::of(pid).is_some_and(|found| "RS".contains(found.state));
+    for pid in processes {
+        while runs(pid) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

@@ -145,22 +145,17 @@ impl Asker {
             Ok((Ok(End::Suspended), left)) => Some(left.foreground),
             _ => None,
         };
-        match suspended {
-            Some(group) => {
-                // The command stops by itself now, and then this process does.
-                self.state.has_stopped.store(false, Ordering::SeqCst);
-                stopped.suspend(group);
-                std::thread::sleep(CALM);
-            }
-            None => {
-                // First, so that nobody finds the command at rest when this is unset.
-                drop(stopped);
-                self.state.has_stopped.store(false, Ordering::SeqCst);
-            }
+        if let Some(group) = suspended {
+            stopped.suspend(group);
         }
+        drop(stopped);
+        // Only now: who sees the command stopped looks here, and whether it still is.
+        self.state.has_stopped.store(false, Ordering::SeqCst);
         let (end, left) = asked?;
-        if suspended.is_none() {
-            left.finish(&self.terminal);
+        match suspended {
+            // Whoever is back looks around first.
+            Some(_) => std::thread::sleep(CALM),
+            None => left.finish(&self.terminal),
         }
         end.map(drop)
     }
