@@ -6,6 +6,7 @@
 
 pub mod client;
 mod desk;
+pub mod loss;
 pub mod peer;
 mod process;
 mod remembered;

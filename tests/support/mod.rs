@@ -12,12 +12,14 @@ pub mod pair;
 pub mod process;
 pub mod pty;
 pub mod running;
+pub mod screen;
 pub mod tree;
 
 pub use jail::{Jail, both_modes, each_mode};
 pub use outsider::Outsider;
 pub use process::Output;
 pub use running::Running;
+pub use screen::Screen;
 pub use tree::{Entry, Tree};
 
 /// Errors with which a jail may refuse: which of them depends on the layer
