@@ -1,5 +1,6 @@
 //! What destroys waits for a person's yes.
 
+mod picture;
 mod screen;
 mod terminal;
 

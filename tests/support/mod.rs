@@ -9,6 +9,7 @@ pub mod net;
 pub mod os;
 pub mod outsider;
 pub mod pair;
+pub mod picture;
 pub mod process;
 pub mod pty;
 pub mod running;
