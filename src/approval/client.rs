@@ -5,7 +5,6 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use super::remembered::Answer;
@@ -88,15 +87,15 @@ impl Connection {
         Ok(Some(serde_json::from_str(&line)?))
     }
 
-    /// Has the session ask as long as this is connected: what it tells goes to
-    /// `news` with its name, until it ends.
-    pub fn watch(mut self, session: &str, news: &Sender<(String, Vec<Shown>)>) -> io::Result<()> {
+    /// Has the session ask as long as this is connected, and passes on what it
+    /// tells, until it ends or nobody takes that any more.
+    pub fn watch(mut self, mut pass_on: impl FnMut(Vec<Shown>) -> bool) -> io::Result<()> {
         self.say(&Request::Watch)?;
         self.reader.get_ref().set_read_timeout(None)?;
         while let Some(told) = self.told()? {
             match told {
                 Told::Questions(questions) => {
-                    if news.send((session.to_string(), questions)).is_err() {
+                    if !pass_on(questions) {
                         return Ok(());
                     }
                 }

@@ -6,6 +6,7 @@
 
 pub mod client;
 mod desk;
+pub mod loss;
 pub mod notify;
 pub mod peer;
 mod process;

@@ -29,6 +29,8 @@ const CALM: Duration = Duration::from_secs(1);
 const MOST_CLIENTS: usize = 16;
 /// How long a line may be, in bytes.
 const MOST_BYTES: u64 = 64 << 10;
+/// How many trees are told of for those who look at what is there.
+pub const MOST_TREES: usize = 16;
 /// How sockets' names end.
 pub const END: &str = ".sock";
 
@@ -83,6 +85,9 @@ pub struct Shown {
     pub verb: String,
     /// To what: everything at these paths and beneath.
     pub trees: Vec<String>,
+    /// Where to look for what is there: the paths that were asked about, then the
+    /// first [`MOST_TREES`] of these, as the kernel knows them.
+    pub places: Vec<Vec<u8>>,
     /// The first paths that were asked about.
     pub paths: Vec<String>,
     /// How many calls wait.
@@ -101,6 +106,21 @@ pub struct Shown {
     pub why: String,
     /// When it was asked, in milliseconds since 1970 (UTC).
     pub asked: i64,
+    /// When it is refused unless somebody answers, in the same way.
+    pub until: i64,
+}
+
+impl Shown {
+    /// Its name among the questions of all sessions.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.session, self.id)
+    }
+
+    /// Whether a person who was shown the other knows what this is about.
+    pub fn is_same(&self, other: &Shown) -> bool {
+        let what = |shown: &Shown| (shown.id, shown.version);
+        what(self) == what(other) && self.session == other.session && self.trees == other.trees
+    }
 }
 
 /// What the server serves: questions, and what becomes of answers.
@@ -304,7 +324,7 @@ impl State {
                         Ok(Request::Answer { id, version, said }) => match office.answer(id, version, said) {
                             Ok(()) => Told::Done,
                             Err(Stale::Gone) => Told::Error("nobody asks that any more".into()),
-                            Err(Stale::Grown) => Told::Error("it is about more by now: look again".into()),
+                            Err(Stale::Grown) => Told::Error("there is more to it now: look again".into()),
                         },
                         Err(error) => Told::Error(error.to_string()),
                     };

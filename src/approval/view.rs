@@ -20,12 +20,20 @@ pub struct Described {
     pub parents: Vec<String>,
     /// What is to happen, and to how much.
     pub what: String,
+    /// The same without how much.
+    pub deed: String,
+    /// How much there is, in fewer words.
+    pub amount: String,
+    /// Every path that it is about, where `what` does not name them all.
+    pub trees: Vec<String>,
     /// The first path that was asked about, where it says more than `what`.
     pub first: Option<String>,
     /// Whether it can be undone.
     pub undo: &'static str,
     /// Which rule asks, and why.
     pub rule: String,
+    /// Which session it is, and where it works.
+    pub session: String,
 }
 
 impl Described {
@@ -37,6 +45,7 @@ impl Described {
             let shown = if shown.as_os_str().is_empty() { ".".into() } else { shown.to_string_lossy() };
             shortened(&visible(&shown), MOST_CHARS)
         };
+        let all = if question.trees.len() > MOST_PATHS { &question.trees[..] } else { &[] };
         let (trees, more) = question.trees.split_at(question.trees.len().min(MOST_PATHS));
         let mut trees = trees.iter().map(relative).collect::<Vec<_>>().join(", ");
         if !more.is_empty() {
@@ -47,15 +56,34 @@ impl Described {
             (1, true) => size(question.bytes),
             (entries, _) => format!("{least}{entries} files and directories, {}", size(question.bytes)),
         };
+        let short = match (question.entries, question.is_counted) {
+            (1, true) => amount.clone(),
+            (entries, _) => format!("{least}{entries} entries, {}", size(question.bytes)),
+        };
         let first = question.paths.first().filter(|path| !question.trees.contains(path)).map(relative);
         Described {
             command: line(&question.command),
             parents: question.parents.iter().map(|parent| line(parent)).collect(),
             what: format!("{} {trees} ({amount})", question.verb),
+            deed: format!("{} {trees}", question.verb),
+            amount: short,
+            trees: all.iter().map(relative).collect(),
             first,
             undo: if question.recoverable { "It can be undone." } else { "It cannot be undone." },
             rule: format!("{}: {}", visible(&question.rule), visible(&question.why)),
+            session: format!("session {} in {}", visible(&question.session), visible(&question.workspace)),
         }
+    }
+}
+
+/// How long a question still waits, at a time in milliseconds since 1970 (UTC).
+pub fn left(question: &Shown, now: i64) -> String {
+    let seconds = question.until.saturating_sub(now).max(0) / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} days", seconds / 86_400),
     }
 }
 
@@ -93,6 +121,7 @@ mod tests {
             parents: vec![vec!["sh".into()]],
             verb: "remove".into(),
             trees: vec!["/w/src".into()],
+            places: Vec::new(),
             paths: vec!["/w/src/a".into()],
             calls: 1,
             entries: 3,
@@ -102,6 +131,7 @@ mod tests {
             rule: "standard.yaml:7".into(),
             why: "it is work".into(),
             asked: 0,
+            until: 300_000,
         }
     }
 
@@ -129,9 +159,26 @@ mod tests {
         assert_eq!(text.lines().count(), 6, "{text}");
         assert!(described.command.chars().count() <= MOST_CHARS);
         assert!(described.what.contains(" and 4 more"), "{text}");
+        assert_eq!((described.trees.len(), Described::of(&question()).trees.len()), (9, 0));
+        assert!(!described.trees.concat().contains(['\u{1b}', '\u{202e}']), "{:?}", described.trees);
         let one = Shown { entries: 1, trees: vec!["/w".into()], ..question() };
         assert_eq!(Described::of(&one).what, "remove . (2.0 KiB)");
+        assert_eq!(Described::of(&one).amount, "2.0 KiB");
         let many = Shown { is_counted: false, entries: 20_000, ..question() };
         assert!(Described::of(&many).what.contains("(more than 20000 files"));
+        assert_eq!(Described::of(&many).amount, "more than 20000 entries, 2.0 KiB");
+    }
+
+    #[test]
+    fn how_long_it_waits_is_short() {
+        for (now, shown) in [
+            (0, "5 min 00 s"),
+            (240_001, "59 s"),
+            (400_000, "0 s"),
+            (-7_200_000, "2 h 05 min"),
+            (i64::MIN, "106751991167 days"),
+        ] {
+            assert_eq!(left(&question(), now), shown);
+        }
     }
 }

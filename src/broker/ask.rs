@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use super::decode::Operation;
 use super::judge::Judge;
 use super::reply::{self, Reply, Served};
 use super::{Call, Shared};
-use crate::approval::server::{Office, Shown};
+use crate::approval::server::{MOST_TREES, Office, Shown};
 use crate::approval::{Answer, Deed, Desk, Pending, Process, Released, Stale, Who, lineage};
 use crate::policy::{Verb, printable};
 use crate::sys::procfs::is_stopped;
@@ -205,6 +206,7 @@ impl Office for Front {
         let mut lines = lineage(pending.deed.process, self.questions().main)
             .into_iter()
             .map(|line| line.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<String>>());
+        let places = pending.paths.iter().chain(pending.trees.iter().take(MOST_TREES));
         let paths = |paths: &[PathBuf]| paths.iter().map(|path| printable(path)).collect();
         Shown {
             id: pending.id,
@@ -215,6 +217,7 @@ impl Office for Front {
             parents: lines.collect(),
             verb: pending.deed.verb.name().to_string(),
             trees: paths(&pending.trees),
+            places: places.map(|place| place.as_os_str().as_bytes().to_vec()).collect(),
             paths: paths(&pending.paths),
             calls: pending.calls,
             entries,
@@ -224,6 +227,7 @@ impl Office for Front {
             rule: rule.map(ToString::to_string).unwrap_or_default(),
             why: rule.map(|rule| rule.why.to_string()).unwrap_or_default(),
             asked: pending.asked,
+            until: pending.asked.saturating_add(self.questions().timeout),
         }
     }
 
@@ -292,7 +296,8 @@ fn amount(trees: &[PathBuf]) -> (u64, u64, bool) {
     let (mut entries, mut bytes) = (0, 0);
     for tree in trees {
         // What cannot be looked at is not counted.
-        for entry in WalkDir::new(tree).same_file_system(true).into_iter().flatten() {
+        let walk = WalkDir::new(tree).follow_root_links(false).same_file_system(true);
+        for entry in walk.into_iter().flatten() {
             if entries >= MOST_ENTRIES || since.elapsed() > LONGEST_LOOK {
                 return (entries, bytes, false);
             }

@@ -286,9 +286,14 @@ pub struct UndoArgs {
 
 /// Arguments of `stockade approve`.
 ///
-/// As long as it runs without --json, --yes or --no, jails ask instead of refusing.
+/// Shows what all jails ask on the whole terminal, with the keys for an answer. As long as it runs
+/// without --json, --yes or --no, jails ask instead of refusing.
 #[derive(Debug, Args)]
 pub struct ApproveArgs {
+    /// Ask in lines, one question after the other, as without a screen: also for screen readers.
+    #[arg(long, conflicts_with_all = ["json", "follow", "yes", "no"])]
+    pub plain: bool,
+
     /// Print the questions that wait as JSON.
     #[arg(long, conflicts_with_all = ["yes", "no", "follow"])]
     pub json: bool,

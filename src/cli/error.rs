@@ -96,6 +96,9 @@ pub enum CliError {
     /// Questions that need answers, and no terminal.
     #[error("there is no terminal to ask on")]
     NobodyToAnswer,
+    /// The terminal is gone, or does not do what a screen needs.
+    #[error("the terminal cannot be used")]
+    Terminal(#[source] io::Error),
     /// Sessions that ask cannot be reached.
     #[error("what is asked at {} cannot be answered", .0.display())]
     Approvals(PathBuf, #[source] io::Error),
@@ -139,6 +142,7 @@ impl CliError {
             }
             CliError::NobodyToAsk => Some("--yes does it without asking, --dry-run only shows it"),
             CliError::NobodyToAnswer => Some("--follow, --json, --yes ID and --no ID are for programs"),
+            CliError::Terminal(_) => Some("--plain asks in lines"),
             CliError::NothingChanged => Some("name a session: `stockade sessions` lists them"),
             CliError::Undo(_, UndoError::Running) => Some("end it first, or wait until it ends"),
             CliError::AmbiguousSession { .. } => Some("type more of it"),

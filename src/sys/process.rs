@@ -1,7 +1,7 @@
 //! Processes: fork, descriptors of others, what is closed and what is inherited.
 
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -161,6 +161,25 @@ pub fn interrupt_with(signal: Signal) -> Result<(), Errno> {
     let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler does nothing.
     unsafe { sigaction(signal, &action) }.map(drop)
+}
+
+/// Signals that came and that nobody has asked about, a bit each.
+static NOTED: AtomicU64 = AtomicU64::new(0);
+
+/// Makes a signal leave a note in place of what it does by itself.
+pub fn note(signal: Signal) -> Result<(), Errno> {
+    extern "C" fn handler(signal: libc::c_int) {
+        NOTED.fetch_or(1 << signal, Ordering::SeqCst);
+    }
+    let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler is async-signal-safe.
+    unsafe { sigaction(signal, &action) }.map(drop)
+}
+
+/// Whether a signal that leaves notes came since this was last asked.
+pub fn has_come(signal: Signal) -> bool {
+    let bit = 1 << signal as libc::c_int;
+    NOTED.fetch_and(!bit, Ordering::SeqCst) & bit != 0
 }
 
 /// What happened to a child.

@@ -1,6 +1,9 @@
 //! What destroys waits for a person's yes.
 
 mod alone;
+mod given_back;
+mod picture;
+mod screen;
 mod terminal;
 
 use std::io::{BufRead, BufReader};
@@ -11,7 +14,7 @@ use serde_json::Value;
 
 use crate::support::fixture::write;
 use crate::support::jail::stockade;
-use crate::support::process::eventually;
+use crate::support::process::{self, eventually};
 use crate::support::pty::Terminal;
 use crate::support::{Jail, Output, Tree};
 
@@ -77,9 +80,16 @@ impl Jailed {
         Jailed(command.spawn().expect("start the jail"))
     }
 
-    fn wait(self) -> Output {
-        let out = self.0.wait_with_output().expect("wait for the jail");
-        Output { status: out.status, stdout: out.stdout, stderr: out.stderr }
+    fn wait(mut self) -> Output {
+        process::finish(&mut self.0, process::LIMIT)
+    }
+}
+
+impl Drop for Jailed {
+    /// Ends what a test that failed has left.
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

@@ -298,7 +298,7 @@ fn on_a_terminal_that_tells_its_screen_the_other_one_is_used() {
         let jail = asking("");
         let script = "stty raw -echo; until [ -e go ]; do sleep 0.02; done; rm notes; echo done";
         let mut command = jail.command(&["sh", "-c", script]);
-        let mut terminal = Terminal::start_as("xterm", &mut command, 24, 100);
+        let mut terminal = Terminal::of_kind("xterm", &mut command, 24, 100);
         write(&jail.work.join("go"), "");
         terminal.expect("\u{1b}[?1049$p\u{1b}[c");
         assert!(!terminal.screen().contains(ASKS));

@@ -9,9 +9,11 @@ pub mod net;
 pub mod os;
 pub mod outsider;
 pub mod pair;
+pub mod picture;
 pub mod process;
 pub mod pty;
 pub mod running;
+pub mod screen;
 pub mod tmux;
 pub mod tree;
 
@@ -19,6 +21,7 @@ pub use jail::{Jail, both_modes, each_mode};
 pub use outsider::Outsider;
 pub use process::Output;
 pub use running::Running;
+pub use screen::Screen;
 pub use tree::{Entry, Tree};
 
 /// Errors with which a jail may refuse: which of them depends on the layer

@@ -21,11 +21,11 @@ pub struct Terminal {
 impl Terminal {
     /// Starts a command on a new terminal of the given size (rows, columns).
     pub fn start(command: &mut Command, rows: u16, columns: u16) -> Terminal {
-        Terminal::start_as("dumb", command, rows, columns)
+        Terminal::of_kind("dumb", command, rows, columns)
     }
 
-    /// The same on a terminal that takes itself for one of this kind.
-    pub fn start_as(kind: &str, command: &mut Command, rows: u16, columns: u16) -> Terminal {
+    /// The same, on a terminal of a kind (`term(7)`).
+    pub fn of_kind(kind: &str, command: &mut Command, rows: u16, columns: u16) -> Terminal {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = nix::pty::openpty(&size, None).expect("open a pseudo-terminal");
         let end = || pty.slave.try_clone().expect("copy a descriptor");
@@ -63,6 +63,29 @@ impl Terminal {
     /// Everything shown so far.
     pub fn screen(&self) -> String {
         String::from_utf8_lossy(&self.screen.lock().expect("lock the screen")).into_owned()
+    }
+
+    /// The bytes shown so far but for the first ones.
+    pub fn bytes(&self, from: usize) -> Vec<u8> {
+        self.screen.lock().expect("lock the screen")[from..].to_vec()
+    }
+
+    /// Makes it as large as this; whoever it belongs to is told.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: TIOCSWINSZ reads one winsize.
+        let result = unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        assert_eq!(result, 0, "set the size");
+    }
+
+    /// Its modes (`termios(3)`).
+    pub fn modes(&self) -> libc::termios {
+        nix::sys::termios::tcgetattr(&self.slave).expect("read the modes").into()
+    }
+
+    /// The process id of the program.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits until a text is shown.

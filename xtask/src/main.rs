@@ -2,6 +2,7 @@
 
 mod bench;
 mod gen_syscalls;
+mod screens;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ enum Task {
         #[arg(long)]
         write: bool,
     },
+    /// Write the pictures of the program's screens in docs.
+    Screens,
     /// Measure single system calls beneath a directory; `bench` runs this inside and outside the jail.
     #[command(hide = true)]
     Probe {
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Task::GenSyscalls { check } => gen_syscalls::run(&root, check),
         Task::Tidy => tidy::run(&root),
         Task::Bench { rounds, only, write } => bench::run(&root, rounds, only, write),
+        Task::Screens => screens::run(&root),
         Task::Probe { directory } => bench::probe::run(&directory),
         Task::ProbeKeep { directory } => bench::keep::probe(&directory),
     };
