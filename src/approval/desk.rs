@@ -209,6 +209,7 @@ mod tests {
             verb: Verb::Remove,
             path: path.into(),
             trees: vec![tree.into()],
+            bulk: None,
         }
     }
 

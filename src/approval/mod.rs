@@ -4,6 +4,7 @@
 //! process on one tree are one question ([`Desk`]), and an answer holds for what
 //! it was given for and nothing else ([`Answer`]).
 
+mod bulk;
 pub mod client;
 mod desk;
 pub mod peer;
@@ -12,6 +13,7 @@ mod remembered;
 pub mod server;
 pub mod view;
 
+pub use bulk::{Tally, Whose};
 pub use desk::{Desk, Pending, Released, Stale};
 pub use process::{Who, lineage};
-pub use remembered::{Answer, Deed, Process};
+pub use remembered::{Answer, Bulk, Deed, Process};

@@ -8,6 +8,7 @@
 mod aside;
 mod ask;
 mod bind;
+mod bulk;
 mod caller;
 mod connect;
 mod create;
@@ -119,7 +120,7 @@ pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, records: Records, main: P
     let shared = Arc::new(Shared {
         listener: Arc::clone(&listener),
         calls: LazyLock::new(decode::Calls::native as fn() -> _),
-        judge: Judge::new(plan, abi, records.log, listener, questions),
+        judge: Judge::new(plan, abi, records.log, listener, questions, main),
         umasks: Umasks::taken_from_this_process(),
         sockets: socket::Rules::new(plan),
         keeper: records.keeper,

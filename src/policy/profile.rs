@@ -155,7 +155,7 @@ pub struct SettingsSpec {
 pub struct ApprovalsSpec {
     /// After how long nobody's answer is a no.
     pub timeout: Option<Span>,
-    /// How many removals of one process are asked about although each needs no yes.
+    /// After how many removals of one deed the next is asked about although it needs no yes.
     pub bulk: Option<u32>,
     /// Who may be asked.
     pub channels: Option<Vec<Channel>>,

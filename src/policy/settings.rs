@@ -133,11 +133,14 @@ pub struct Approvals {
     pub timeout: u64,
     /// Who may be asked; nobody: then it is refused.
     pub channels: Vec<Channel>,
+    /// More than so many removals of one deed are asked about although each needs
+    /// no yes; none: they are not counted.
+    pub bulk: Option<u32>,
 }
 
 impl Default for Approvals {
     fn default() -> Approvals {
-        Approvals { timeout: 5 * 60, channels: vec![Channel::Approve] }
+        Approvals { timeout: 5 * 60, channels: vec![Channel::Approve], bulk: None }
     }
 }
 
