@@ -68,6 +68,8 @@ pub enum Stale {
     Gone,
     /// It is about more by now than was shown.
     Grown,
+    /// It was answered for always, which it cannot be.
+    NotAlways,
 }
 
 impl Desk {

@@ -61,6 +61,8 @@ pub enum Answer {
     Command,
     /// Every process of the session may do this to these trees.
     Path,
+    /// The same, and whoever answers writes it down for later sessions.
+    Always,
 }
 
 /// What was said about deeds, the latest last.
@@ -98,7 +100,7 @@ impl Remembered {
             match said.answer {
                 Answer::No { .. } | Answer::Once => !said.processes.is_empty(),
                 Answer::Command => lives(said.command),
-                Answer::Path => true,
+                Answer::Path | Answer::Always => true,
             }
         });
     }
@@ -112,7 +114,7 @@ impl Said {
             && match self.answer {
                 Answer::No { .. } | Answer::Once => is_by_them() && is_there(),
                 Answer::Command => self.command == deed.command,
-                Answer::Path => is_there(),
+                Answer::Path | Answer::Always => is_there(),
             }
     }
 
@@ -170,7 +172,8 @@ mod tests {
             (Deed { process: Process { pid: 51, began: 2 }, ..deed(51, "/w/src/b") }, [false, true, true]),
         ];
         for (deed, expected) in cases {
-            let answers = [Answer::Once, Answer::Command, Answer::Path];
+            let answers = [Answer::Once, Answer::Command, Answer::Path, Answer::Always];
+            let expected = [expected[0], expected[1], expected[2], expected[2]];
             assert_eq!(answers.map(|answer| said(answer).find(&deed).is_some()), expected, "{deed:?}");
             let no = said(Answer::No { reason: None });
             assert_eq!(no.find(&deed).is_some(), expected[0], "a no goes as far as once: {deed:?}");

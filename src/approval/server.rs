@@ -95,6 +95,8 @@ pub struct Shown {
     pub is_counted: bool,
     /// Whether it can be undone.
     pub recoverable: bool,
+    /// Whether it may be answered for always.
+    pub may_always: bool,
     /// The rule that asks.
     pub rule: String,
     /// Why it does.
@@ -302,6 +304,7 @@ impl State {
                         Ok(Request::Answer { id, version, said }) => match office.answer(id, version, said) {
                             Ok(()) => Told::Done,
                             Err(Stale::Gone) => Told::Error("nobody asks that any more".into()),
+                            Err(Stale::NotAlways) => Told::Error("this cannot be answered for always".into()),
                             Err(Stale::Grown) => Told::Error("it is about more by now: look again".into()),
                         },
                         Err(error) => Told::Error(error.to_string()),

@@ -99,6 +99,7 @@ mod tests {
             bytes: 2048,
             is_counted: true,
             recoverable: true,
+            may_always: true,
             rule: "standard.yaml:7".into(),
             why: "it is work".into(),
             asked: 0,

@@ -263,6 +263,7 @@ impl Office for Front {
             entries,
             bytes,
             is_counted,
+            may_always: self.may_always(pending),
             recoverable: policy.access(&pending.deed.path).keeps() && !is_own,
             rule,
             why,
@@ -271,6 +272,13 @@ impl Office for Front {
     }
 
     fn answer(&self, id: u64, version: u32, answer: Answer) -> Result<(), Stale> {
+        if answer == Answer::Always {
+            let pending = self.pending().into_iter().find(|pending| pending.id == id).ok_or(Stale::Gone)?;
+            // Were it another version by now it would not be answered either.
+            if pending.version == version && !self.may_always(&pending) {
+                return Err(Stale::NotAlways);
+            }
+        }
         let released = self.questions().desk.answer(id, version, answer)?;
         self.0.release(released);
         Ok(())
@@ -292,6 +300,13 @@ impl Office for Front {
 impl Front {
     fn questions(&self) -> &Questions {
         &self.0.judge.questions
+    }
+
+    /// Whether a question may be answered for always. How many there are will
+    /// always be asked about.
+    fn may_always(&self, pending: &Pending) -> bool {
+        let Deed { path, verb, bulk, .. } = &pending.deed;
+        bulk.is_none() && self.0.judge.policy.may_always(path, &pending.trees, *verb)
     }
 
     /// The rule that asks about a deed, and why it does.

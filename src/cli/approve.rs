@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::args::{ApproveArgs, HowMuch};
 use super::error::CliError;
-use super::{print_json, setup};
+use super::{always, print_json, setup};
 use crate::approval::Answer;
 use crate::approval::client::{Connection, sockets};
 use crate::approval::server::Shown;
@@ -27,6 +27,7 @@ pub(super) fn main(args: &ApproveArgs) -> Result<u8, CliError> {
             HowMuch::Once => Answer::Once,
             HowMuch::Command => Answer::Command,
             HowMuch::Path => Answer::Path,
+            HowMuch::Always => Answer::Always,
         };
         return answer(&dir, id, said);
     }
@@ -59,6 +60,7 @@ struct Row<'a> {
     bytes: u64,
     counted: bool,
     recoverable: bool,
+    may_always: bool,
     rule: &'a str,
     why: &'a str,
 }
@@ -77,6 +79,7 @@ impl Row<'_> {
             bytes: shown.bytes,
             counted: shown.is_counted,
             recoverable: shown.recoverable,
+            may_always: shown.may_always,
             rule: &shown.rule,
             why: &shown.why,
         }
@@ -117,7 +120,11 @@ fn send(dir: &Path, question: &Shown, said: Answer) -> Result<(), CliError> {
     let socket = known.iter().find(|(session, _)| *session == question.session).map(|(_, socket)| socket);
     let connection = socket.map(|socket| Connection::to(socket)).transpose().map_err(failed)?.flatten();
     match connection {
-        Some(mut connection) => connection.answer(question.id, question.version, said).map_err(failed),
+        Some(mut connection) => {
+            let is_always = said == Answer::Always;
+            connection.answer(question.id, question.version, said).map_err(failed)?;
+            if is_always { always::remember(question) } else { Ok(()) }
+        }
         None => Err(CliError::NoQuestion(name(question))),
     }
 }
@@ -207,7 +214,7 @@ fn converse(dir: PathBuf) -> Result<u8, CliError> {
                     }
                     asked = None;
                 } else {
-                    prompt()?;
+                    prompt(shown)?;
                 }
                 continue;
             }
@@ -227,7 +234,7 @@ fn converse(dir: PathBuf) -> Result<u8, CliError> {
         }
         if let Some(next) = questions.into_iter().next() {
             eprint!("\n{}", Described::of(&next));
-            prompt()?;
+            prompt(&next)?;
             asked = Some(next);
         }
     }
@@ -248,8 +255,9 @@ fn typed() -> Receiver<String> {
     lines
 }
 
-fn prompt() -> Result<(), CliError> {
-    eprint!("[n]o, no and [t]ell why, [o]nce, this [c]ommand, this [p]ath for the session: ");
+fn prompt(question: &Shown) -> Result<(), CliError> {
+    let always = if question.may_always { ", [a]lways" } else { "" };
+    eprint!("[n]o, no and [t]ell why, [o]nce, this [c]ommand, this [p]ath for the session{always}: ");
     std::io::stderr().flush().map_err(CliError::Output)
 }
 
@@ -262,6 +270,7 @@ fn understood(line: &str) -> Option<Answer> {
         "o" | "once" => Some(Answer::Once),
         "c" | "command" => Some(Answer::Command),
         "p" | "path" => Some(Answer::Path),
+        "a" | "always" => Some(Answer::Always),
         _ => None,
     }
 }

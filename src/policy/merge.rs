@@ -153,7 +153,11 @@ pub(super) fn rule(spec: &RuleSpec, text: &str, places: &Places) -> Result<Rule,
         pattern: text.into(),
         source,
     })?;
-    let force = if spec.is_final { Force::Final } else { Force::Normal };
+    let force = match (spec.is_answer, spec.is_final) {
+        (true, _) => Force::Answer,
+        (false, true) => Force::Final,
+        (false, false) => Force::Normal,
+    };
     Ok(Rule { pattern, access: spec.access, why: spec.why.clone(), force, origin: spec.origin.clone() })
 }
 

@@ -119,6 +119,8 @@ pub struct RuleSpec {
     pub why: Arc<str>,
     /// A floor that later rules of its layer cannot loosen.
     pub is_final: bool,
+    /// An answer: lets happen what the rules of its layer ask about, and nothing else.
+    pub is_answer: bool,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -294,6 +296,7 @@ fn build(document: Document, lines: &Lines, source: &str) -> Result<Profile, Pro
             paths: rule.paths,
             why: rule.why.into(),
             is_final: rule.is_final,
+            is_answer: false,
             origin,
         });
     }

@@ -57,6 +57,8 @@ pub enum Force {
     /// Named by a person for this run: goes below a floor that was laid no
     /// deeper than itself.
     CommandLine,
+    /// What a person said always to: lets happen what the others ask about.
+    Answer,
 }
 
 /// The rules of one source of authority.
@@ -93,7 +95,8 @@ pub struct Policy {
 impl Policy {
     /// Whether anything is asked about anywhere.
     pub fn asks(&self) -> bool {
-        let mut rules = self.layers.iter().flat_map(|layer| &layer.rules);
+        let rules = self.layers.iter().flat_map(|layer| &layer.rules);
+        let mut rules = rules.filter(|rule| rule.force != Force::Answer);
         let asks = |rule: &Rule| Verb::ALL.into_iter().any(|verb| rule.access.effect(verb) == Effect::Ask);
         self.settings.approvals.bulk.is_some() || rules.any(asks)
     }

@@ -1,5 +1,6 @@
 //! What destroys waits for a person's yes.
 
+mod always;
 mod bulk;
 
 use std::fs;
