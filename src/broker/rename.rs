@@ -125,11 +125,12 @@ impl Move {
             Some(target) => Some((Verb::Modify, Some(target))),
             None => Some((Verb::Create, None)),
         };
-        there.check(&self.source)?;
-        there.keep_grants()?;
+        // First, so that nobody is asked about what cannot arrive.
         if let Some((verb, stat)) = arriving {
             judge.check(call, &to, verb, stat.as_ref())?;
         }
+        there.check(&self.source)?;
+        there.keep_grants()?;
         let mut scratch = there.tree(&self.from, &self.source)?;
         if let Some(target) = self.target.filter(|_| self.is_exchange()) {
             let back = Trip { judge, call, from: &to, to: &from, leaving: &leaving };
@@ -252,6 +253,11 @@ impl Trip<'_> {
         if gives_more(access, judge.with_own(there.access(), stat)) {
             refuse(Verb::Modify, here, self.from, Some(&join(self.to, rest)));
             // As Landlock says it, so that programs copy instead.
+            return Err(Errno::EXDEV);
+        }
+        let is_kept = here.access().keeps() && !stat.is_some_and(|stat| judge.own.has(stat));
+        if is_kept && !there.access().keeps() {
+            // Nobody could bring it back from there; what is copied and removed is kept.
             return Err(Errno::EXDEV);
         }
         Ok(())

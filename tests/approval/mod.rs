@@ -2,6 +2,7 @@
 
 mod always;
 mod bulk;
+mod incidents;
 
 use std::fs;
 use std::io::{BufRead, BufReader};

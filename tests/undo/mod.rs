@@ -12,7 +12,7 @@ mod store;
 mod tools;
 mod users;
 
-pub use random::ATTACKS as RANDOM;
+pub use random::{ATTACKS as RANDOM, latest};
 pub use users::ATTACKS as USERS;
 
 use crate::support::fixture::write;
