@@ -70,6 +70,8 @@ pub enum Stale {
     Gone,
     /// It is about more by now than was shown.
     Grown,
+    /// It was answered for always, which it cannot be.
+    NotAlways,
 }
 
 impl Desk {
@@ -221,6 +223,7 @@ mod tests {
             verb: Verb::Remove,
             path: path.into(),
             trees: vec![tree.into()],
+            bulk: None,
         }
     }
 

@@ -173,6 +173,7 @@ mod tests {
             bytes: 0,
             is_counted: true,
             recoverable: true,
+            may_always: true,
             rule: String::new(),
             why: String::new(),
             asked: 0,

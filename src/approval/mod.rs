@@ -4,6 +4,7 @@
 //! process on one tree are one question ([`Desk`]), and an answer holds for what
 //! it was given for and nothing else ([`Answer`]).
 
+mod bulk;
 pub mod client;
 mod desk;
 pub mod loss;
@@ -15,6 +16,7 @@ pub mod server;
 pub mod terminal;
 pub mod view;
 
+pub use bulk::{Tally, Whose};
 pub use desk::{Desk, Pending, Released, Stale};
 pub use process::{Who, lineage};
-pub use remembered::{Answer, Deed, Process};
+pub use remembered::{Answer, Bulk, Deed, Process};

@@ -112,7 +112,7 @@ mod tests {
     fn a_question_is_told_once_it_has_waited() {
         let process = Process { pid: 1, began: 1 };
         let (path, verb) = (Path::new("/w/x").to_path_buf(), Verb::Remove);
-        let deed = Deed { process, command: process, verb, path, trees: Vec::new() };
+        let deed = Deed { process, command: process, verb, path, trees: Vec::new(), bulk: None };
         let question = |id, asked| Pending {
             id,
             version: 0,

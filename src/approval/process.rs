@@ -31,7 +31,7 @@ impl Deed {
     /// What a process is about to do.
     pub fn of(who: Who, verb: Verb, path: &Path) -> Deed {
         let Who { process, command } = who;
-        Deed { process, command, verb, path: path.to_path_buf(), trees: Vec::new() }
+        Deed { process, command, verb, path: path.to_path_buf(), trees: Vec::new(), bulk: None }
     }
 
     /// Looks for what the process was asked to do this to.
@@ -43,7 +43,7 @@ impl Deed {
 }
 
 /// A process, and the command that it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Who {
     /// The process.
     pub process: Process,

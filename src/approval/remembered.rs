@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::bulk::Whose;
 use crate::policy::Verb;
 
 /// A process: numbers are used again, so with the time at which it began, in
@@ -30,6 +31,18 @@ pub struct Deed {
     /// What the process was asked to do this to, as far as that can be told from
     /// its arguments: the path, or something above it.
     pub trees: Vec<PathBuf>,
+    /// Where it needs a yes for all that was removed before it alone.
+    pub bulk: Option<Bulk>,
+}
+
+/// Removals that are asked about since they are many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bulk {
+    /// Whose they are.
+    pub whose: Whose,
+    /// Whether what goes next was made by the session itself, so that nothing of
+    /// it is kept.
+    pub is_own: bool,
 }
 
 /// What a person says.
@@ -48,6 +61,8 @@ pub enum Answer {
     Command,
     /// Every process of the session may do this to these trees.
     Path,
+    /// The same, and whoever answers writes it down for later sessions.
+    Always,
 }
 
 /// What was said about deeds, the latest last.
@@ -63,12 +78,14 @@ struct Said {
     command: Process,
     verb: Verb,
     trees: Vec<PathBuf>,
+    bulk: Option<Bulk>,
 }
 
 impl Remembered {
     /// Keeps an answer that was given about deeds of these processes.
     pub(super) fn add(&mut self, answer: Answer, processes: Vec<Process>, deed: &Deed, trees: Vec<PathBuf>) {
-        self.said.push(Said { answer, processes, command: deed.command, verb: deed.verb, trees });
+        let Deed { command, verb, bulk, .. } = *deed;
+        self.said.push(Said { answer, processes, command, verb, trees, bulk });
     }
 
     /// What was said that holds for a deed; the latest counts.
@@ -83,7 +100,7 @@ impl Remembered {
             match said.answer {
                 Answer::No { .. } | Answer::Once => !said.processes.is_empty(),
                 Answer::Command => lives(said.command),
-                Answer::Path => true,
+                Answer::Path | Answer::Always => true,
             }
         });
     }
@@ -92,13 +109,21 @@ impl Remembered {
 impl Said {
     fn holds_for(&self, deed: &Deed) -> bool {
         let is_there = || is_beneath(&deed.path, &self.trees);
-        let is_by_them = || self.processes.contains(&deed.process);
+        let is_by_them = || self.processes.contains(&deed.process) && self.is_of_that_time(deed);
         self.verb == deed.verb
             && match self.answer {
                 Answer::No { .. } | Answer::Once => is_by_them() && is_there(),
                 Answer::Command => self.command == deed.command,
-                Answer::Path => is_there(),
+                Answer::Path | Answer::Always => is_there(),
             }
+    }
+
+    /// What was said about all that the session removed holds until it is calm.
+    fn is_of_that_time(&self, deed: &Deed) -> bool {
+        match self.bulk.map(|bulk| bulk.whose) {
+            Some(session @ Whose::Session(_)) => deed.bulk.is_some_and(|bulk| bulk.whose == session),
+            _ => true,
+        }
     }
 }
 
@@ -122,6 +147,7 @@ mod tests {
             verb: Verb::Remove,
             path: path.into(),
             trees: vec!["/w/src".into()],
+            bulk: None,
         }
     }
 
@@ -146,11 +172,28 @@ mod tests {
             (Deed { process: Process { pid: 51, began: 2 }, ..deed(51, "/w/src/b") }, [false, true, true]),
         ];
         for (deed, expected) in cases {
-            let answers = [Answer::Once, Answer::Command, Answer::Path];
+            let answers = [Answer::Once, Answer::Command, Answer::Path, Answer::Always];
+            let expected = [expected[0], expected[1], expected[2], expected[2]];
             assert_eq!(answers.map(|answer| said(answer).find(&deed).is_some()), expected, "{deed:?}");
             let no = said(Answer::No { reason: None });
             assert_eq!(no.find(&deed).is_some(), expected[0], "a no goes as far as once: {deed:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_about_a_deed_holds_for_it_also_where_it_is_bulk() {
+        let bulk = |whose, deed: Deed| Deed { bulk: Some(Bulk { whose, is_own: false }), ..deed };
+        let once = said(Answer::Once);
+        assert!(once.find(&bulk(Whose::Process, deed(51, "/w/src/b"))).is_some());
+        assert!(once.find(&bulk(Whose::Process, deed(51, "/w/other"))).is_none());
+        // What was said of a whole session is about that time alone.
+        let mut remembered = Remembered::default();
+        let first = bulk(Whose::Session(3), deed(51, "/w/src/a"));
+        remembered.add(Answer::Once, vec![first.process], &first, first.trees.clone());
+        assert!(remembered.find(&first).is_some());
+        assert!(remembered.find(&bulk(Whose::Session(4), deed(51, "/w/src/a"))).is_none());
+        assert!(remembered.find(&bulk(Whose::Process, deed(51, "/w/src/a"))).is_none());
+        assert!(remembered.find(&deed(51, "/w/src/a")).is_none());
     }
 
     #[test]

@@ -100,6 +100,8 @@ pub struct Shown {
     pub is_counted: bool,
     /// Whether it can be undone.
     pub recoverable: bool,
+    /// Whether it may be answered for always.
+    pub may_always: bool,
     /// The rule that asks.
     pub rule: String,
     /// Why it does.
@@ -325,6 +327,7 @@ impl State {
                             Ok(()) => Told::Done,
                             Err(Stale::Gone) => Told::Error("nobody asks that any more".into()),
                             Err(Stale::Grown) => Told::Error("there is more to it now: look again".into()),
+                            Err(Stale::NotAlways) => Told::Error("this cannot be answered for always".into()),
                         },
                         Err(error) => Told::Error(error.to_string()),
                     };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::remembered::Answer;
 use super::server::Shown;
 use crate::policy::{shortened, size, visible};
 
@@ -102,16 +103,35 @@ impl fmt::Display for Described {
     }
 }
 
+/// The answer that a letter stands for, if it may be given.
+pub fn answer_of(letter: char, question: &Shown) -> Option<Answer> {
+    match letter {
+        'n' => Some(Answer::No { reason: None }),
+        'o' => Some(Answer::Once),
+        'c' => Some(Answer::Command),
+        'p' => Some(Answer::Path),
+        'a' if question.may_always => Some(Answer::Always),
+        _ => None,
+    }
+}
+
+/// What the letters stand for, in a line.
+pub fn letters(question: &Shown) -> String {
+    let always = if question.may_always { ", [a]lways" } else { "" };
+    format!("[n]o, no and [t]ell why, [o]nce, this [c]ommand, this [p]ath for the session{always}: ")
+}
+
 fn line(words: &[String]) -> String {
     let words: Vec<String> = words.iter().map(|word| visible(word)).collect();
     shortened(&words.join(" "), MOST_CHARS)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn question() -> Shown {
+    /// A question about a tree.
+    pub(in crate::approval) fn question() -> Shown {
         Shown {
             id: 1,
             version: 0,
@@ -128,6 +148,7 @@ mod tests {
             bytes: 2048,
             is_counted: true,
             recoverable: true,
+            may_always: true,
             rule: "standard.yaml:7".into(),
             why: "it is work".into(),
             asked: 0,

@@ -17,7 +17,7 @@ use super::judge::Judge;
 use super::reply::{self, Reply, Served};
 use super::{Call, Shared};
 use crate::approval::server::{MOST_TREES, Office, Shown};
-use crate::approval::{Answer, Deed, Desk, Pending, Process, Released, Stale, Who, lineage};
+use crate::approval::{Answer, Bulk, Deed, Desk, Pending, Process, Released, Stale, Who, Whose, lineage};
 use crate::policy::{Verb, printable};
 use crate::sys::procfs::is_stopped;
 use crate::sys::seccomp::Listener;
@@ -98,8 +98,61 @@ impl Questions {
             return Ruling::Unasked;
         }
         let Some(who) = self.who(call.caller) else { return Ruling::Unasked };
-        let mut deed = Deed::of(who, verb, path);
+        let deed = Deed::of(who, verb, path);
         let said = self.desk.said(&deed);
+        self.conclude(call, listener, deed, said)
+    }
+
+    /// The same for the removal of which there are too many.
+    pub(super) fn rule_bulk(
+        &self,
+        call: &Call,
+        listener: &Listener,
+        path: &Path,
+        bulk: Bulk,
+        calms: u32,
+    ) -> Ruling {
+        if self.watching.load(Ordering::SeqCst) == 0 {
+            return Ruling::Unasked;
+        }
+        let Some(who) = self.who(call.caller) else { return Ruling::Unasked };
+        let Some(deed) = self.deed(who, path, bulk) else { return Ruling::Unasked };
+        let said = self.said_of_many(who, path, calms);
+        self.conclude(call, listener, deed, said)
+    }
+
+    /// Whether a no holds for the removal of something that needs no yes by
+    /// itself, and why, where the session was calm so often.
+    pub(super) fn was_refused(&self, call: &Call, path: &Path, calms: u32) -> Option<Option<String>> {
+        let who = self.who(call.caller)?;
+        match self.said_of_many(who, path, calms) {
+            Some(Answer::No { reason }) => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// What was said about a removal by its process, else about all of its command,
+    /// else about all of the session.
+    fn said_of_many(&self, who: Who, path: &Path, calms: u32) -> Option<Answer> {
+        let kinds = [Whose::Process, Whose::Command, Whose::Session(calms)];
+        let deeds = kinds.into_iter().filter_map(|whose| self.deed(who, path, Bulk { whose, is_own: false }));
+        deeds.into_iter().find_map(|deed| self.desk.said(&deed))
+    }
+
+    /// What is asked about many removals: by whom they are.
+    fn deed(&self, who: Who, path: &Path, bulk: Bulk) -> Option<Deed> {
+        let who = match bulk.whose {
+            Whose::Process => who,
+            Whose::Command => Who { process: who.command, ..who },
+            Whose::Session(_) => {
+                let main = Process::of(self.main)?;
+                Who { process: main, command: main }
+            }
+        };
+        Some(Deed { bulk: Some(bulk), ..Deed::of(who, Verb::Remove, path) })
+    }
+
+    fn conclude(&self, call: &Call, listener: &Listener, mut deed: Deed, said: Option<Answer>) -> Ruling {
         if said.is_none() {
             deed.find_trees();
         }
@@ -168,6 +221,7 @@ impl Shared {
             let Some(Held { call, operation, deed }) = held else { continue };
             let served = match &answer {
                 Answer::No { reason } => {
+                    self.judge.was_refused(&deed);
                     Err(self.judge.refuse_asked(&call, &deed, reason.as_deref().unwrap_or_default()))
                 }
                 _ => self.attempt(call, operation),
@@ -181,6 +235,9 @@ impl Judge {
     /// Records that a person does not let something happen, and gives what the
     /// caller gets.
     fn refuse_asked(&self, call: &Call, deed: &Deed, reason: &str) -> Errno {
+        if deed.bulk.is_some() {
+            return self.refuse_bulk(call, &deed.path, Some(reason.to_string()));
+        }
         let decision = self.policy.decide(&deed.path, deed.verb);
         self.refuse_for(call, (&deed.path, None), deed.verb, &decision, Some(reason.to_string()))
     }
@@ -200,8 +257,8 @@ impl Office for Front {
 
     fn show(&self, pending: &Pending) -> Shown {
         let policy = &self.0.judge.policy;
-        let decision = policy.decide(&pending.deed.path, pending.deed.verb);
-        let rule = decision.rule.map(|id| policy.rule(id));
+        let (rule, why) = self.reason(&pending.deed);
+        let is_own = pending.deed.bulk.is_some_and(|bulk| bulk.is_own);
         let (entries, bytes, is_counted) = amount(&pending.trees);
         let mut lines = lineage(pending.deed.process, self.questions().main)
             .into_iter()
@@ -223,15 +280,23 @@ impl Office for Front {
             entries,
             bytes,
             is_counted,
-            recoverable: policy.access(&pending.deed.path).keeps(),
-            rule: rule.map(ToString::to_string).unwrap_or_default(),
-            why: rule.map(|rule| rule.why.to_string()).unwrap_or_default(),
+            may_always: self.may_always(pending),
+            recoverable: policy.access(&pending.deed.path).keeps() && !is_own,
+            rule,
+            why,
             asked: pending.asked,
             until: pending.asked.saturating_add(self.questions().timeout),
         }
     }
 
     fn answer(&self, id: u64, version: u32, answer: Answer) -> Result<(), Stale> {
+        if answer == Answer::Always {
+            let pending = self.pending().into_iter().find(|pending| pending.id == id).ok_or(Stale::Gone)?;
+            // Were it another version by now it would not be answered either.
+            if pending.version == version && !self.may_always(&pending) {
+                return Err(Stale::NotAlways);
+            }
+        }
         let released = self.questions().desk.answer(id, version, answer)?;
         self.0.release(released);
         Ok(())
@@ -281,6 +346,23 @@ impl Front {
             // It may have been answered meanwhile.
             let _ = self.answer(question.id, question.version, Answer::No { reason });
         }
+    }
+
+    /// Whether a question may be answered for always. How many there are will
+    /// always be asked about.
+    fn may_always(&self, pending: &Pending) -> bool {
+        let Deed { path, verb, bulk, .. } = &pending.deed;
+        bulk.is_none() && self.0.judge.policy.may_always(path, &pending.trees, *verb)
+    }
+
+    /// The rule that asks about a deed, and why it does.
+    fn reason(&self, deed: &Deed) -> (String, String) {
+        let Judge { policy, removals, .. } = &self.0.judge;
+        if let (Some(removals), Some(bulk)) = (removals, deed.bulk) {
+            return (removals.rule(), removals.why(bulk));
+        }
+        let rule = policy.decide(&deed.path, deed.verb).rule.map(|id| policy.rule(id));
+        rule.map(|rule| (rule.to_string(), rule.why.to_string())).unwrap_or_default()
     }
 
     fn refuse_before(&self, time: i64, reason: &str) {

@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use super::Call;
 use super::aside::Aside;
 use super::ask::{ASKED, Questions, Ruling};
+use super::bulk::Removals;
 use super::grants::Grants;
 use super::own::Own;
 use crate::audit::{Event, Log, Verdict};
@@ -32,6 +33,8 @@ pub(super) struct Judge {
     pub(super) aside: Aside,
     /// What a person is asked.
     pub(super) questions: Questions,
+    /// What was removed, where many removals are to be asked about.
+    pub(super) removals: Option<Removals>,
     listener: Arc<Listener>,
     log: Arc<Log>,
     /// Read while a decision is made and acted upon, written while a directory
@@ -48,8 +51,11 @@ impl Judge {
         log: Arc<Log>,
         listener: Arc<Listener>,
         questions: Questions,
+        main: Pid,
     ) -> Judge {
+        let bulk = plan.policy.settings.approvals.bulk;
         Judge {
+            removals: bulk.map(|most| Removals::new(most, main)),
             policy: Arc::clone(&plan.policy),
             grants: Grants::new(plan),
             own: Own::default(),
@@ -60,6 +66,11 @@ impl Judge {
             tree: RwLock::default(),
             governs_truncation: abi >= TRUNCATE,
         }
+    }
+
+    /// Where calls come from.
+    pub(super) fn listener(&self) -> &Listener {
+        &self.listener
     }
 
     /// While this is held no directory gets another name through the broker.
@@ -173,7 +184,20 @@ impl Judge {
         decision: &Decision,
         said: Option<String>,
     ) -> Errno {
-        let rule = decision.rule.map(|id| self.policy.rule(id));
+        let rule = decision.rule.map(|id| self.policy.rule(id).to_string());
+        self.refuse_by(call, (path, to), verb, rule, said, || hint::hint(&self.policy, path, verb))
+    }
+
+    /// The same for whatever it is that refuses.
+    pub(super) fn refuse_by(
+        &self,
+        call: &Call,
+        (path, to): (&Path, Option<&Path>),
+        verb: Verb,
+        rule: Option<String>,
+        said: Option<String>,
+        hint: impl FnOnce() -> Option<String>,
+    ) -> Errno {
         let said = said.map(|reason| match reason.as_str() {
             "" => "a person said no".to_string(),
             reason => format!("a person said no: {}", visible(reason)),
@@ -181,8 +205,8 @@ impl Judge {
         self.log.record(&Event {
             verb: Some(verb.name()),
             to: to.map(printable),
-            rule: rule.map(ToString::to_string),
-            hint: said.or_else(|| hint::hint(&self.policy, path, verb)),
+            rule,
+            hint: said.or_else(hint),
             ..event(call, printable(path), Verdict::Refused)
         });
         Errno::EACCES

@@ -71,8 +71,12 @@ impl Shared {
     ) -> Result<T, Errno> {
         let path = place.path();
         let make = || {
-            let _making = self.judge.own.making();
-            make()
+            let made = {
+                let _making = self.judge.own.making();
+                make()?
+            };
+            self.judge.is_back(&path);
+            Ok(made)
         };
         if !self.keeps(&path) {
             return make();

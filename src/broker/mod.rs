@@ -8,6 +8,7 @@
 mod aside;
 mod ask;
 mod bind;
+mod bulk;
 mod caller;
 mod connect;
 mod create;
@@ -42,7 +43,7 @@ use nix::unistd::Pid;
 
 use crate::approval::notify::{Notice, Notifier};
 use crate::approval::server::Server;
-use crate::approval::terminal::Prompter;
+use crate::approval::terminal::{Prompter, Remember};
 use crate::audit::Log;
 use crate::path::{Place, UNSEEN};
 use crate::policy::plan::Plan;
@@ -120,8 +121,9 @@ pub struct Records {
 pub struct Channels {
     /// The directory in which there is to be a socket for whoever answers.
     pub sockets: Option<PathBuf>,
-    /// Whether the session's own terminal may be used, if it has one.
-    pub terminal: bool,
+    /// Whether the session's own terminal may be used, if it has one, and what then
+    /// keeps in mind what holds always.
+    pub terminal: Option<Remember>,
     /// How a person who is elsewhere is told.
     pub notice: Option<Notice>,
 }
@@ -137,7 +139,7 @@ pub fn start(listener: OwnedFd, plan: &Plan, abi: u32, records: Records, main: P
     let shared = Arc::new(Shared {
         listener: Arc::clone(&listener),
         calls: LazyLock::new(decode::Calls::native as fn() -> _),
-        judge: Judge::new(plan, abi, records.log, listener, questions),
+        judge: Judge::new(plan, abi, records.log, listener, questions, main),
         umasks: Umasks::taken_from_this_process(),
         sockets: socket::Rules::new(plan),
         keeper: records.keeper,
@@ -161,11 +163,11 @@ impl Broker {
                 Err(error) => eprintln!("stockade: `stockade approve` cannot answer: {error}"),
             }
         }
-        if channels.terminal
+        if let Some(remember) = channels.terminal
             && let Ok(terminal) = Terminal::controlling()
         {
             let has_stopped = Arc::clone(&self.shared.judge.questions.has_stopped);
-            match Prompter::start(terminal, front(), Arc::clone(watching), has_stopped) {
+            match Prompter::start(terminal, front(), remember, Arc::clone(watching), has_stopped) {
                 Ok(prompter) => self.prompter = Some(prompter),
                 Err(error) => eprintln!("stockade: nobody can be asked on the terminal: {error}"),
             }

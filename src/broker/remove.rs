@@ -33,14 +33,27 @@ pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> 
     if place.ends_in_slash() && !is_dir {
         return Err(if stat.is(libc::S_IFDIR) { Errno::EISDIR } else { Errno::ENOTDIR });
     }
-    check(judge, call, &place, &stat, is_dir)?;
-    shared.removing(call, &place, &stat, is_dir)?;
+    let path = place.path();
+    if check(judge, call, &place, &stat, is_dir)? == Allowed::ByItself {
+        let fails = || fails_anyway(judge, &place, &stat, is_dir);
+        judge.remove_many(call, &[&path], judge.own.has(&stat), fails)?;
+    }
+    shared.removing(call, &place, &stat, is_dir).inspect_err(|_| judge.is_back(&path))?;
     judge.own.unname(&stat);
     judge.aside.forget(place.dir(), place.name());
     if is_dir {
-        judge.grants.replaced(&place.path());
+        judge.grants.replaced(&path);
     }
     Ok(Reply::Done(0))
+}
+
+/// How it comes that a name may be taken away.
+#[derive(PartialEq, Eq)]
+enum Allowed {
+    /// The policy lets it happen.
+    ByItself,
+    /// Something has its place, or a person said yes.
+    Otherwise,
 }
 
 /// Whether a name may be taken away.
@@ -48,22 +61,22 @@ pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> 
 /// An editor may give a file another name, write the new content to a file of
 /// the old name, and then remove the first. That comes to the same as replacing
 /// the file by a rename, which is `modify`, so it is decided as that.
-fn check(judge: &Judge, call: &Call, place: &Place, stat: &Stat, is_dir: bool) -> Result<(), Errno> {
+fn check(judge: &Judge, call: &Call, place: &Place, stat: &Stat, is_dir: bool) -> Result<Allowed, Errno> {
     let path = place.path();
     if judge.allows(&path, Verb::Remove, Some(stat)) {
-        return Ok(());
+        return Ok(Allowed::ByItself);
     }
     if let Some(before) = replaced(judge, place, stat)? {
         let before = place.dir_path().join(OsStr::from_bytes(before.to_bytes()));
         let is_one_zone = is_one_zone(&judge.policy.walk(&path), &judge.policy.walk(&before));
         if is_one_zone && judge.allows(&before, Verb::Modify, Some(stat)) {
-            return Ok(());
+            return Ok(Allowed::Otherwise);
         }
     }
     if let Some(errno) = fails_anyway(judge, place, stat, is_dir) {
         return Err(errno);
     }
-    judge.check(call, &path, Verb::Remove, Some(stat))
+    judge.check(call, &path, Verb::Remove, Some(stat)).map(|()| Allowed::Otherwise)
 }
 
 /// What the kernel would say where it would take nothing away: programs try to

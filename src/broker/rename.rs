@@ -1,5 +1,6 @@
 //! Moving names: decided on both ends, and on everything beneath a directory.
 
+use std::cell::RefCell;
 use std::ffi::{CStr, OsStr};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -116,21 +117,23 @@ impl Move {
     fn perform(&self, shared: &Shared, call: &Call) -> Served {
         let judge = &shared.judge;
         let (from, to) = (self.from.path(), self.to.path());
-        let there = Trip { judge, call, from: &from, to: &to };
+        let leaving = RefCell::default();
+        let there = Trip { judge, call, from: &from, to: &to, leaving: &leaving };
         let arriving = match self.target {
             // What is there is taken along the other way.
             Some(_) if self.is_exchange() => None,
             Some(target) => Some((Verb::Modify, Some(target))),
             None => Some((Verb::Create, None)),
         };
-        there.check(&self.source)?;
-        there.keep_grants()?;
+        // First, so that nobody is asked about what cannot arrive.
         if let Some((verb, stat)) = arriving {
             judge.check(call, &to, verb, stat.as_ref())?;
         }
+        there.check(&self.source)?;
+        there.keep_grants()?;
         let mut scratch = there.tree(&self.from, &self.source)?;
         if let Some(target) = self.target.filter(|_| self.is_exchange()) {
-            let back = Trip { judge, call, from: &to, to: &from };
+            let back = Trip { judge, call, from: &to, to: &from, leaving: &leaving };
             back.check(&target)?;
             back.keep_grants()?;
             scratch.extend(back.tree(&self.to, &target)?);
@@ -144,11 +147,24 @@ impl Move {
             // Two names of one file: nothing happens, and both stay.
             return act().map(|()| Reply::Done(0));
         }
+        let gone = self.gone(judge, leaving.into_inner());
+        let paths: Vec<&Path> = gone.iter().map(PathBuf::as_path).collect();
+        judge.remove_many(call, &paths, judge.own.has(&self.source), || None)?;
         let (source, target) = ((&self.from, &self.source), (&self.to, self.target.as_ref()));
-        shared.renaming(call, source, target, self.flags, act)?;
+        let moved = shared.renaming(call, source, target, self.flags, act);
+        moved.inspect_err(|_| paths.iter().for_each(|path| judge.is_back(path)))?;
+        judge.is_back(&to);
         scratch.iter().for_each(|stat| judge.adopt(stat));
         self.update(judge, &from, &to);
         Ok(Reply::Done(0))
+    }
+
+    /// Names that are gone with it: of what leaves its zone, or else the one name
+    /// fewer where it replaces something. What the session made only to replace
+    /// something with it is no name that was there.
+    fn gone(&self, judge: &Judge, leaving: Vec<PathBuf>) -> Vec<PathBuf> {
+        let replaces = self.target.is_some() && !self.is_exchange() && !judge.own.has(&self.source);
+        if leaving.is_empty() && replaces { vec![self.from.path()] } else { leaving }
     }
 
     /// `RENAME_WHITEOUT` leaves a device, which is the session's own.
@@ -189,6 +205,8 @@ struct Trip<'a> {
     call: &'a Call,
     from: &'a Path,
     to: &'a Path,
+    /// What leaves its zone, and may by itself.
+    leaving: &'a RefCell<Vec<PathBuf>>,
 }
 
 impl Trip<'_> {
@@ -226,6 +244,8 @@ impl Trip<'_> {
         if !judge.permits(access.effect(verb)) {
             let (from, to) = (join(self.from, rest), join(self.to, rest));
             judge.ask(self.call, (&from, Some(&to)), verb, access.effect(verb), &here.decide(verb))?;
+        } else if verb == Verb::Remove {
+            self.leaving.borrow_mut().push(join(self.from, rest));
         }
         if !rest.as_os_str().is_empty() && !judge.permits(there.access().create) {
             return Err(refuse(Verb::Create, there, self.to, None));
@@ -233,6 +253,11 @@ impl Trip<'_> {
         if gives_more(access, judge.with_own(there.access(), stat)) {
             refuse(Verb::Modify, here, self.from, Some(&join(self.to, rest)));
             // As Landlock says it, so that programs copy instead.
+            return Err(Errno::EXDEV);
+        }
+        let is_kept = here.access().keeps() && !stat.is_some_and(|stat| judge.own.has(stat));
+        if is_kept && !there.access().keeps() {
+            // Nobody could bring it back from there; what is copied and removed is kept.
             return Err(Errno::EXDEV);
         }
         Ok(())

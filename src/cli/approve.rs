@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::args::{ApproveArgs, HowMuch};
 use super::error::CliError;
-use super::setup;
+use super::{always, setup};
 use crate::approval::Answer;
 use crate::approval::client::{Connection, sockets};
 use crate::approval::server::Shown;
@@ -23,6 +23,7 @@ pub(super) fn main(args: &ApproveArgs) -> Result<u8, CliError> {
             HowMuch::Once => Answer::Once,
             HowMuch::Command => Answer::Command,
             HowMuch::Path => Answer::Path,
+            HowMuch::Always => Answer::Always,
         };
         return answer(&dir, id, said);
     }
@@ -74,7 +75,11 @@ fn send(dir: &Path, question: &Shown, said: Answer) -> Result<(), CliError> {
     let socket = known.iter().find(|(session, _)| *session == question.session).map(|(_, socket)| socket);
     let connection = socket.map(|socket| Connection::to(socket)).transpose().map_err(failed)?.flatten();
     match connection {
-        Some(mut connection) => connection.answer(question.id, question.version, said).map_err(failed),
+        Some(mut connection) => {
+            let is_always = said == Answer::Always;
+            connection.answer(question.id, question.version, said).map_err(failed)?;
+            if is_always { always::remember(question) } else { Ok(()) }
+        }
         None => Err(CliError::NoQuestion(question.name())),
     }
 }

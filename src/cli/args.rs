@@ -58,7 +58,7 @@ pub enum Command {
 /// What jail is meant; the same for every command that builds one.
 #[derive(Debug, Args)]
 pub struct JailArgs {
-    /// A built-in profile, one of your own by name, or a file (it has a `/` or ends in .yaml).
+    /// ci, relaxed, standard, readonly, one of your own by name, or a file (it has a `/` or ends in .yaml).
     #[arg(short, long, value_name = "NAME|FILE", default_value = "standard")]
     pub profile: String,
 
@@ -145,10 +145,16 @@ pub struct LogArgs {
 pub enum ProfileCommand {
     /// List the profiles that `--profile` knows by name.
     List,
-    /// Print a profile as it is written.
+    /// Print a profile as it is written, and what you said always to.
     Show {
-        /// The profile's name, or a file.
-        name: String,
+        /// The profile's name, or a file [default: only what you said always to].
+        name: Option<String>,
+    },
+    /// Take back what you said always to.
+    Forget {
+        /// Its number, as `stockade profile show` tells it, or a path that it names.
+        #[arg(value_name = "N|PATH")]
+        what: String,
     },
     /// Check a profile and everything it extends.
     Check {
@@ -328,6 +334,8 @@ pub enum HowMuch {
     Command,
     /// All processes of the session may do this to these paths.
     Path,
+    /// The same, and in later sessions as well.
+    Always,
 }
 
 /// What to do where something was changed since the session.

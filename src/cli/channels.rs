@@ -5,11 +5,13 @@ use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use super::error::CliError;
-use super::setup;
+use super::{always, setup};
 use crate::approval::notify::Notice;
+use crate::approval::server::Shown;
 use crate::broker::Channels;
 use crate::policy::plan::Plan;
 use crate::policy::{Channel, Policy, Verb};
+use crate::sys::with_causes;
 
 /// What shows notifications on a desktop (Desktop Notifications Specification).
 const NOTIFIER: &str = "/usr/bin/notify-send";
@@ -33,9 +35,13 @@ pub(super) fn channels(plan: &Plan, session: &str) -> Result<Channels, CliError>
     });
     Ok(Channels {
         sockets: wants(Channel::Approve).then(|| setup::approvals_dir(&places.home)),
-        terminal: wants(Channel::Terminal) && has_terminal,
+        terminal: (wants(Channel::Terminal) && has_terminal).then_some(remember),
         notice,
     })
+}
+
+fn remember(question: &Shown) -> Result<(), String> {
+    always::remember(question).map_err(|error| with_causes(&error))
 }
 
 /// The user's own program that tells of questions. It runs outside the jail, so no

@@ -108,6 +108,15 @@ pub enum CliError {
     /// No question of this name.
     #[error("nobody asks {0} (any more)")]
     NoQuestion(String),
+    /// What a person said always to cannot be written down.
+    #[error("what you said always to cannot be written to {}", .0.display())]
+    AlwaysUnwritten(PathBuf, #[source] io::Error),
+    /// The file cannot be changed line by line.
+    #[error("{} cannot be changed: it is not laid out as it was written", .0.display())]
+    AlwaysUnclear(PathBuf),
+    /// Nothing of this number or path was said.
+    #[error("you never said always to `{}`", visible(.0))]
+    NeverSaid(String),
     /// The jail could not be built, or the command not started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
@@ -143,6 +152,9 @@ impl CliError {
             CliError::NobodyToAsk => Some("--yes does it without asking, --dry-run only shows it"),
             CliError::NobodyToAnswer => Some("--follow, --json, --yes ID and --no ID are for programs"),
             CliError::Terminal(_) => Some("--plain asks in lines"),
+            CliError::AlwaysUnwritten(..) => Some("your answer holds for the session alone"),
+            CliError::AlwaysUnclear(_) => Some("change it by hand; `stockade profile check FILE` reads it"),
+            CliError::NeverSaid(_) => Some("`stockade profile show` lists what you said, with numbers"),
             CliError::NothingChanged => Some("name a session: `stockade sessions` lists them"),
             CliError::Undo(_, UndoError::Running) => Some("end it first, or wait until it ends"),
             CliError::AmbiguousSession { .. } => Some("type more of it"),

@@ -2,18 +2,37 @@
 
 use super::args::ProfileCommand;
 use super::error::CliError;
-use super::{print, profiles};
+use super::{always, print, profiles};
 use crate::policy::profile::SyscallsSpec;
-use crate::policy::{SyscallRules, builtin};
+use crate::policy::{SyscallRules, builtin, printable};
 use crate::seccomp;
 
 /// Runs the subcommand.
 pub(super) fn main(command: &ProfileCommand) -> Result<(), CliError> {
     match command {
         ProfileCommand::List => list(),
-        ProfileCommand::Show { name } => print(&profiles::text(name)?),
+        ProfileCommand::Show { name: None } => print(&said(&always::text()?)?),
+        ProfileCommand::Show { name: Some(name) } => print(&said(&profiles::text(name)?)?),
+        ProfileCommand::Forget { what } => always::forget(what),
         ProfileCommand::Check { name } => check(name),
     }
+}
+
+/// A profile's text with what was said beside it, as comments.
+fn said(text: &str) -> Result<String, CliError> {
+    let listed = always::listed()?;
+    let path = printable(&always::path()?);
+    let mut text = text.to_string();
+    if listed.is_empty() && text.is_empty() {
+        return Ok("# You have not said always to anything yet.\n".into());
+    }
+    if !listed.is_empty() {
+        text.push_str(&format!(
+            "\n# You said always, in {path}; `stockade profile forget N` takes it back:\n"
+        ));
+        listed.iter().for_each(|line| text.push_str(&format!("# {line}\n")));
+    }
+    Ok(text)
 }
 
 fn list() -> Result<(), CliError> {

@@ -14,7 +14,7 @@ use crate::policy::profile::{Profile, ProfileError};
 use crate::policy::{Origin, builtin, merge, profile};
 
 /// A profile is text of a few kilobytes; a file beyond this is a mistake.
-const LARGEST: u64 = 1 << 20;
+pub(super) const LARGEST: u64 = 1 << 20;
 
 /// Who must own a profile's file.
 #[derive(Clone, Copy)]
@@ -140,6 +140,16 @@ fn check_owner(path: &Path, metadata: &Metadata, owner: Owner) -> Result<(), Cli
         return Err(CliError::ProfileWritable(path.into(), metadata.mode() & 0o7777));
     }
     Ok(())
+}
+
+/// Refuses what somebody else could have written.
+pub(super) fn check_own(metadata: &Metadata) -> std::io::Result<()> {
+    let refused = |why| Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why));
+    match check_owner(Path::new(""), metadata, Owner::User) {
+        Err(CliError::ProfileOwner(..)) => refused("it belongs to another user"),
+        Err(_) => refused("it can be changed by others"),
+        Ok(()) => Ok(()),
+    }
 }
 
 /// A profile's text as written.

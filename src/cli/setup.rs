@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::JailArgs;
 use super::error::CliError;
-use super::profiles;
+use super::{always, profiles};
 use crate::launch::facts::FileSystem;
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
@@ -70,9 +70,11 @@ fn layers(
             extra: Vec::new(),
         });
     }
+    let mut own = profiles::load(&args.profile)?;
+    own.extend(always::load()?);
     layers.push(LayerSource {
         kind: LayerKind::User,
-        profiles: profiles::load(&args.profile)?,
+        profiles: own,
         extra: args.allow.iter().map(|text| allow_rule(text, current)).collect::<Result<_, _>>()?,
     });
     let repository = workspace.join(REPOSITORY_POLICY);

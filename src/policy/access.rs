@@ -142,6 +142,22 @@ impl Access {
         Access { modify: Effect::Allow, remove: Effect::Allow, ..self }
     }
 
+    /// The same with what is asked about as an answer says: it happens, and is kept.
+    #[must_use]
+    pub fn answered(self, answer: Access) -> Access {
+        let of = |asked: Effect, answer: Effect| match asked {
+            Effect::Ask if answer < Effect::Ask => Effect::Keep,
+            effect => effect,
+        };
+        Access {
+            read: of(self.read, answer.read),
+            execute: of(self.execute, answer.execute),
+            create: of(self.create, answer.create),
+            modify: of(self.modify, answer.modify),
+            remove: of(self.remove, answer.remove),
+        }
+    }
+
     /// Whether some change is to be undoable, so that all of them are journaled.
     pub fn keeps(self) -> bool {
         [self.create, self.modify, self.remove].contains(&Effect::Keep)

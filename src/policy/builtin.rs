@@ -15,15 +15,18 @@ macro_rules! embedded {
 }
 
 /// In the order in which they are listed.
-const PROFILES: [(&str, &str, &str); 16] = [
+const PROFILES: [(&str, &str, &str); 19] = [
     embedded!("ci"),
+    embedded!("relaxed"),
     embedded!("standard"),
     embedded!("readonly"),
     embedded!("base"),
     embedded!("workspace/scratch"),
     embedded!("workspace/tracked"),
+    embedded!("workspace/kept"),
     embedded!("workspace/read"),
     embedded!("workspace/guards"),
+    embedded!("workspace/output"),
     embedded!("toolchains"),
     embedded!("toolchains/rust"),
     embedded!("toolchains/node"),

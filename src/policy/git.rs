@@ -10,6 +10,8 @@ use super::pattern::Pattern;
 use super::rules::{Force, Rule};
 use super::{Access, Effect, Note, Origin, Places};
 
+/// The source of the rules of `git: commit`.
+pub(super) const COMMIT: &str = "git: commit";
 /// What `git: commit` gives: everything can be undone.
 const HISTORY: Access = Access::new(Effect::Allow, Effect::Allow, Effect::Keep, Effect::Keep, Effect::Keep);
 
@@ -80,7 +82,7 @@ pub(super) fn commits(places: &Places, facts: &dyn Facts, protected: &[Rule]) ->
         access,
         why: why.into(),
         force,
-        origin: Origin { source: "git: commit".into(), line: 0 },
+        origin: Origin { source: COMMIT.into(), line: 0 },
     };
     let mut rules = Vec::new();
     for dir in dirs {

@@ -153,7 +153,11 @@ pub(super) fn rule(spec: &RuleSpec, text: &str, places: &Places) -> Result<Rule,
         pattern: text.into(),
         source,
     })?;
-    let force = if spec.is_final { Force::Final } else { Force::Normal };
+    let force = match (spec.is_answer, spec.is_final) {
+        (true, _) => Force::Answer,
+        (false, true) => Force::Final,
+        (false, false) => Force::Normal,
+    };
     Ok(Rule { pattern, access: spec.access, why: spec.why.clone(), force, origin: spec.origin.clone() })
 }
 
@@ -267,11 +271,6 @@ fn settings(
     for source in sources.iter().filter(|source| source.kind != LayerKind::User) {
         source.profiles.iter().for_each(|profile| tighten(&mut settings, profile, notes));
     }
-    let profiles = sources.iter().flat_map(|source| &source.profiles);
-    for profile in profiles.filter(|profile| profile.settings.approvals.bulk.is_some()) {
-        let text = "approvals: bulk means nothing yet: each removal that is to be asked about is".to_string();
-        notes.push(Note { origin: profile.origin.clone(), text });
-    }
     for (name, value) in set {
         let expanded = vars::expand_value(&value, places).map_err(|source| PolicyError::Variable {
             origin: Origin { source: format!("env: set: {name}").into(), line: 0 },
@@ -305,6 +304,7 @@ fn extend(settings: &mut Settings, spec: &SettingsSpec) {
     if let Some(notify) = &spec.approvals.notify {
         approvals.notify.clone_from(notify);
     }
+    approvals.bulk = spec.approvals.bulk.or(approvals.bulk);
     let UndoSpec { keep_days, max_size, min_free } = spec.undo;
     let undo = &mut settings.undo;
     undo.keep_days = keep_days.unwrap_or(undo.keep_days);
@@ -324,18 +324,14 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
     settings.unix_sockets =
         sockets.map_or(settings.unix_sockets, |sockets| sockets.min(settings.unix_sockets));
     settings.git = spec.git.map_or(settings.git, |git| git.min(settings.git));
-    each_limit(&mut settings.limits, spec, |known, new| {
-        *known = match (*known, new) {
-            (Some(known), Some(new)) => Some(known.min(new)),
-            (known, new) => known.or(new),
-        };
-    });
+    each_limit(&mut settings.limits, spec, |known, new| *known = stricter(*known, new));
     let approvals = &mut settings.approvals;
     approvals.timeout =
         spec.approvals.timeout.map_or(approvals.timeout, |span| span.seconds.min(approvals.timeout));
     if let Some(channels) = &spec.approvals.channels {
         approvals.channels.retain(|channel| channels.contains(channel));
     }
+    approvals.bulk = stricter(approvals.bulk, spec.approvals.bulk);
     let UndoSpec { keep_days, max_size, min_free } = spec.undo;
     let undo = &mut settings.undo;
     undo.keep_days = keep_days.map_or(undo.keep_days, |days| days.max(undo.keep_days));
@@ -352,6 +348,14 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
     for (key, _) in loosening.into_iter().filter(|(_, present)| *present) {
         let text = format!("{key} is ignored: this file can only tighten");
         notes.push(Note { origin: profile.origin.clone(), text });
+    }
+}
+
+/// The smaller of two numbers that may not be given.
+fn stricter<T: Ord>(known: Option<T>, new: Option<T>) -> Option<T> {
+    match (known, new) {
+        (Some(known), Some(new)) => Some(known.min(new)),
+        (known, new) => known.or(new),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Data goes one way: text → [`profile::Profile`] → [`Policy`] → [`plan::Plan`].
 
 pub mod access;
+pub mod always;
 pub mod builtin;
 pub mod explain;
 pub mod facts;

@@ -119,6 +119,8 @@ pub struct RuleSpec {
     pub why: Arc<str>,
     /// A floor that later rules of its layer cannot loosen.
     pub is_final: bool,
+    /// An answer: lets happen what the rules of its layer ask about, and nothing else.
+    pub is_answer: bool,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -155,7 +157,7 @@ pub struct SettingsSpec {
 pub struct ApprovalsSpec {
     /// After how long nobody's answer is a no.
     pub timeout: Option<Span>,
-    /// How many removals of one process are asked about although each needs no yes.
+    /// After how many removals of one deed the next is asked about although it needs no yes.
     pub bulk: Option<u32>,
     /// Who may be asked.
     pub channels: Option<Vec<Channel>>,
@@ -296,6 +298,7 @@ fn build(document: Document, lines: &Lines, source: &str) -> Result<Profile, Pro
             paths: rule.paths,
             why: rule.why.into(),
             is_final: rule.is_final,
+            is_answer: false,
             origin,
         });
     }

@@ -8,7 +8,7 @@ use super::pattern::Pattern;
 use super::plan::Rights;
 use super::trie::Trie;
 use super::walk::{LayerWalk, Walk};
-use super::{Access, Decision, Effect, LayerKind, Note, Origin, Places, RuleId, Settings, Verb};
+use super::{Access, Decision, Effect, LayerKind, Note, Origin, Places, RuleId, Settings, Verb, git};
 
 /// A rule, resolved: one pattern, and where it came from.
 #[derive(Debug, Clone)]
@@ -57,6 +57,8 @@ pub enum Force {
     /// Named by a person for this run: goes below a floor that was laid no
     /// deeper than itself.
     CommandLine,
+    /// What a person said always to: lets happen what the others ask about.
+    Answer,
 }
 
 /// The rules of one source of authority.
@@ -94,9 +96,20 @@ impl Policy {
     /// Whether anything is asked about anywhere.
     pub fn asks(&self) -> bool {
         let rules = self.layers.iter().flat_map(|layer| &layer.rules);
-        rules
-            .into_iter()
-            .any(|rule| Verb::ALL.into_iter().any(|verb| rule.access.effect(verb) == Effect::Ask))
+        let mut rules = rules.filter(|rule| rule.force != Force::Answer);
+        let asks = |rule: &Rule| Verb::ALL.into_iter().any(|verb| rule.access.effect(verb) == Effect::Ask);
+        self.settings.approvals.bulk.is_some() || rules.any(asks)
+    }
+
+    /// Whether it counts as one of many where a path is removed: scratch can be
+    /// made again, and git packs and prunes its own store (what is kept).
+    pub fn counts_in_bulk(&self, path: &Path) -> bool {
+        let walk = self.walk(path);
+        let is_history = || {
+            let rule = walk.decide(Verb::Remove).rule;
+            rule.is_some_and(|id| &*self.rule(id).origin.source == git::COMMIT)
+        };
+        walk.access() != Access::SCRATCH && !is_history()
     }
 
     /// The access to a path, which must be absolute and real.

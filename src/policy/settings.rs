@@ -137,6 +137,9 @@ pub struct Approvals {
     pub timeout: u64,
     /// Who may be asked; nobody: then it is refused.
     pub channels: Vec<Channel>,
+    /// More than so many removals of one deed are asked about although each needs
+    /// no yes; none: they are not counted.
+    pub bulk: Option<u32>,
     /// A program and its arguments, run when a question waits: it tells a person who
     /// is elsewhere.
     pub notify: Vec<String>,
@@ -145,7 +148,7 @@ pub struct Approvals {
 impl Default for Approvals {
     fn default() -> Approvals {
         let channels = vec![Channel::Terminal, Channel::Approve, Channel::Desktop];
-        Approvals { timeout: 5 * 60, channels, notify: Vec::new() }
+        Approvals { timeout: 5 * 60, channels, notify: Vec::new(), bulk: None }
     }
 }
 

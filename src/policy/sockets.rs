@@ -43,6 +43,7 @@ fn rules(profile: &Profile, places: &Places) -> Result<Vec<Rule>, PolicyError> {
         paths: paths.collect(),
         why: "unix_sockets".into(),
         is_final: false,
+        is_answer: false,
         origin: profile.sockets_origin(),
     };
     spec.paths.iter().map(|text| rule(&spec, text, places)).collect()

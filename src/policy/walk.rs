@@ -92,12 +92,15 @@ pub(super) struct LayerWalk<'a> {
     /// The strictest of the floors that no command-line rule went below, and
     /// the deepest of their rules.
     floor: Option<(Access, usize)>,
+    /// The last answer, by its index.
+    answer: Option<usize>,
 }
 
 impl<'a> LayerWalk<'a> {
     fn start(layer: &'a Layer) -> LayerWalk<'a> {
         let active = Vec::with_capacity(4);
-        let mut walk = LayerWalk { layer, active, depth: 0, last: None, named: None, floor: None };
+        let mut walk =
+            LayerWalk { layer, active, depth: 0, last: None, named: None, floor: None, answer: None };
         walk.arrive(0);
         walk
     }
@@ -150,6 +153,7 @@ impl<'a> LayerWalk<'a> {
         let rule = &self.layer.rules[index];
         match rule.force {
             Force::Normal => self.last = self.last.max(Some(index)),
+            Force::Answer => self.answer = self.answer.max(Some(index)),
             Force::CommandLine => {
                 self.last = self.last.max(Some(index));
                 if self.last == Some(index) {
@@ -166,9 +170,21 @@ impl<'a> LayerWalk<'a> {
         }
     }
 
+    /// What the rules say that are no floors, and no answers.
+    fn unanswered(&self) -> Access {
+        self.last.map_or(self.layer.default, |index| self.layer.rules[index].access)
+    }
+
     /// What the rules say that are no floors.
     fn above_floor(&self) -> Access {
-        self.last.map_or(self.layer.default, |index| self.layer.rules[index].access)
+        let access = self.unanswered();
+        self.answer.map_or(access, |index| access.answered(self.layer.rules[index].access))
+    }
+
+    /// Whether an answer of the user's would let happen what is asked about here.
+    pub(super) fn takes_answer(&self, verb: Verb) -> bool {
+        let asks = |access: Access| access.effect(verb) == Effect::Ask;
+        asks(self.unanswered()) && self.floor.is_none_or(|(floor, _)| floor.effect(verb) < Effect::Ask)
     }
 
     /// What the layer says here.
@@ -191,6 +207,7 @@ impl<'a> LayerWalk<'a> {
         let effect = self.above_floor().effect(verb);
         match self.floor {
             Some((floor, rule)) if floor.effect(verb) >= effect => (floor.effect(verb), Some(rule)),
+            _ if effect != self.unanswered().effect(verb) => (effect, self.answer),
             _ => (effect, self.last),
         }
     }
@@ -229,6 +246,7 @@ impl<'a> LayerWalk<'a> {
         let under = |access: Access| self.floor.map_or(access, |(floor, _)| floor.strictest(access));
         match rule.force {
             Force::CommandLine => visit(rule.access),
+            Force::Answer => visit(under(self.unanswered().answered(rule.access))),
             Force::Normal if self.last.is_some_and(|last| index < last) => {}
             Force::Normal | Force::Final => visit(under(rule.access)),
         }

@@ -1,7 +1,10 @@
 //! What destroys waits for a person's yes.
 
 mod alone;
+mod always;
+mod bulk;
 mod given_back;
+mod incidents;
 mod picture;
 mod screen;
 mod terminal;
@@ -20,9 +23,20 @@ use crate::support::{Jail, Output, Tree};
 
 /// A workspace with something to lose, and a profile that asks about it.
 fn asking(settings: &str) -> Jail {
-    let mut jail = Jail::new("standard");
+    of("standard", settings)
+}
+
+/// The same where removing is kept, and each removal needs no yes.
+fn keeping(settings: &str) -> Jail {
+    let rule = "rules:\n  - access: {read: allow, execute: allow, create: keep, modify: keep, remove: keep}\n    \
+                paths: [pkg, notes]\n    why: it is all kept\n";
+    of("standard", &format!("{rule}{settings}"))
+}
+
+fn of(parent: &str, settings: &str) -> Jail {
+    let mut jail = Jail::new(parent);
     let profile = jail.base().join("asking.yaml");
-    write(&profile, &format!("version: 1\nname: asking\nextends: standard\n{settings}"));
+    write(&profile, &format!("version: 1\nname: asking\nextends: {parent}\n{settings}"));
     jail.profile(&profile);
     for number in 0..300 {
         write(&jail.work.join(format!("pkg/old/d{}/{number}", number % 7)), "what a person wrote\n");
@@ -51,6 +65,17 @@ impl Watcher {
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("read a line");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    /// What is told until no session is left.
+    fn rest(mut self) -> Vec<Vec<Value>> {
+        let mut rest = Vec::new();
+        loop {
+            rest.push(self.next());
+            if rest.last().is_some_and(Vec::is_empty) {
+                return rest;
+            }
+        }
     }
 
     /// The questions, once there are so many.

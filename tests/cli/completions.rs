@@ -42,13 +42,15 @@ fn bash_completes_commands_and_sessions() {
                       eval \"$(complete -p stockade | sed 's/.*-F \\([^ ]*\\) .*/\\1/') stockade \\\"\\${@: -1}\\\" stockade\"\n\
                       echo \"${COMPREPLY[*]}\"\n\
                   }\n\
-                  complete_after und\ncomplete_after undo \"\"\ncomplete_after run \"\"\n";
+                  complete_after und\ncomplete_after undo \"\"\ncomplete_after run \"\"\n\
+                  complete_after run --profile rel\n";
     let out = shell(&jail, "bash").args(["--norc", "-c", script]).output().expect("run bash");
     let told = String::from_utf8_lossy(&out.stdout);
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(lines[0], "undo", "{told}\n{}", String::from_utf8_lossy(&out.stderr));
     assert!(lines[1].contains(&id), "{told}");
     assert!(!lines[2].contains(&id) && lines[2].contains("--profile"), "{told}");
+    assert_eq!(lines[3].trim(), "relaxed", "{told}");
 }
 
 #[test]
@@ -65,6 +67,7 @@ fn fish_completes_commands_and_sessions() {
     assert!(complete("stockade und").starts_with("undo"), "{}", complete("stockade und"));
     assert!(complete("stockade undo ").lines().any(|line| line == id), "{}", complete("stockade undo "));
     assert!(!complete("stockade run ").contains(&id));
+    assert!(complete("stockade run --profile rel").starts_with("relaxed"));
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn lines(text: &str) -> Vec<serde_json::Value> {
 
 #[test]
 fn the_jail_reads_what_was_refused_and_why() {
-    for profile in ["ci", "standard", "readonly"] {
+    for profile in ["ci", "relaxed", "standard", "readonly"] {
         let jail = Jail::new(profile);
         let out = jail.sh("cat $STOCKADE_REPORT; chmod 600 .git/config README.md; cat $STOCKADE_REPORT");
         let lines = lines(&out.expect(0));
@@ -87,7 +87,7 @@ fn what_it_suggests_works() {
 
 #[test]
 fn the_jail_can_only_read_it() {
-    for profile in ["ci", "standard", "readonly"] {
+    for profile in ["ci", "relaxed", "standard", "readonly"] {
         for place in 0..3 {
             let mut jail = Jail::new(profile);
             let base = bases(&jail)[place].clone();

@@ -39,7 +39,7 @@ fn scratch_directories_come_and_go() {
 
 #[test]
 fn the_workspace_keeps_no_trace() {
-    for profile in ["ci", "standard", "readonly"] {
+    for profile in ["ci", "relaxed", "standard", "readonly"] {
         each_mode(profile, |jail| {
             let status = |jail: &Jail| git(&jail.work, &jail.home, &["status", "--porcelain", "--ignored"]);
             let listed = status(jail);

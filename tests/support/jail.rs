@@ -68,6 +68,17 @@ impl Jail {
         }
     }
 
+    /// A jail of profile `standard` that removes as much as it likes of its own:
+    /// for programs whose work is to make and remove.
+    pub fn without_bulk() -> Jail {
+        let mut jail = Jail::new("standard");
+        let profile = jail.base().join("without-bulk.yaml");
+        let text = "version: 1\nname: without-bulk\nextends: standard\napprovals: {bulk: 1000000000}\n";
+        super::fixture::write(&profile, text);
+        jail.profile(&profile);
+        jail
+    }
+
     /// Leaves no broker behind.
     pub fn static_mode(&mut self) -> &mut Jail {
         self.fixed = true;

@@ -12,7 +12,7 @@ mod store;
 mod tools;
 mod users;
 
-pub use random::ATTACKS as RANDOM;
+pub use random::{ATTACKS as RANDOM, latest};
 pub use users::ATTACKS as USERS;
 
 use crate::support::fixture::write;
@@ -25,7 +25,7 @@ pub fn keeping() -> Jail {
     let profile = jail.base().join("keep.yaml");
     write(
         &profile,
-        "version: 1\nname: keep\nextends: standard\nrules:\n  - access: {read: allow, execute: allow, \
+        "version: 1\nname: keep\nextends: standard\napprovals: {bulk: 1000000}\nrules:\n  - access: {read: allow, execute: allow, \
          create: keep, modify: keep, remove: keep}\n    paths: [\".\"]\n    why: it is all kept\n",
     );
     jail.profile(&profile);

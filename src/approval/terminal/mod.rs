@@ -37,6 +37,9 @@ const CALM: Duration = Duration::from_secs(1);
 /// How many ancestors are looked at.
 const MOST_ANCESTORS: usize = 1024;
 
+/// Writes down that a person said always to a question; else why that failed.
+pub type Remember = fn(&Shown) -> Result<(), String>;
+
 /// Asks on the terminal. Dropping it stops it, once whoever asks is closed.
 pub struct Prompter {
     state: Arc<State>,
@@ -56,12 +59,13 @@ impl Prompter {
     pub fn start(
         terminal: Terminal,
         office: Arc<dyn Office>,
+        remember: Remember,
         watching: Arc<AtomicUsize>,
         has_stopped: Arc<AtomicBool>,
     ) -> io::Result<Prompter> {
         let state = Arc::new(State { is_stopping: AtomicBool::new(false), has_stopped });
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        let mut asker = Asker { terminal, office, state: Arc::clone(&state), is_dumb };
+        let mut asker = Asker { terminal, office, remember, state: Arc::clone(&state), is_dumb };
         let thread = std::thread::Builder::new().name("terminal".into()).stack_size(256 << 10);
         watching.fetch_add(1, Ordering::SeqCst);
         let ours = Arc::clone(&watching);
@@ -97,6 +101,7 @@ impl Drop for Prompter {
 struct Asker {
     terminal: Terminal,
     office: Arc<dyn Office>,
+    remember: Remember,
     state: Arc<State>,
     is_dumb: bool,
 }
@@ -136,13 +141,17 @@ impl Asker {
     fn converse(&mut self) -> io::Result<()> {
         self.state.has_stopped.store(true, Ordering::SeqCst);
         let stopped = Stopped::jail();
-        let (office, state) = (&*self.office, &*self.state);
+        let (office, remember, state) = (&*self.office, self.remember, &*self.state);
         let asked = Screen::take(&mut self.terminal, self.is_dumb).map(|mut screen| {
-            let end = Conversation { office, state, screen: &mut screen, keys: Keys::default() }.hold();
-            (end, screen.give_back())
+            let (keys, forgotten) = (Keys::default(), Vec::new());
+            let mut conversation =
+                Conversation { office, remember, state, screen: &mut screen, keys, forgotten };
+            let end = conversation.hold();
+            let forgotten = conversation.forgotten;
+            (end, screen.give_back(), forgotten)
         });
         let suspended = match &asked {
-            Ok((Ok(End::Suspended), left)) => Some(left.foreground),
+            Ok((Ok(End::Suspended), left, _)) => Some(left.foreground),
             _ => None,
         };
         if let Some(group) = suspended {
@@ -151,7 +160,8 @@ impl Asker {
         drop(stopped);
         // Only now: who sees the command stopped looks here, and whether it still is.
         self.state.has_stopped.store(false, Ordering::SeqCst);
-        let (end, left) = asked?;
+        let (end, left, forgotten) = asked?;
+        forgotten.iter().for_each(|why| eprintln!("stockade: {why}"));
         match suspended {
             // Whoever is back looks around first.
             Some(_) => std::thread::sleep(CALM),
@@ -164,9 +174,12 @@ impl Asker {
 /// A person being asked.
 struct Conversation<'a, 's> {
     office: &'a dyn Office,
+    remember: Remember,
     state: &'a State,
     screen: &'a mut Screen<'s>,
     keys: Keys,
+    /// Why something that holds always was not written down.
+    forgotten: Vec<String>,
 }
 
 /// A question on the screen.
@@ -203,7 +216,12 @@ impl Conversation<'_, '_> {
             match self.typed(&mut shown, pending.len() - 1)? {
                 Step::Go(_) => now = Some(shown),
                 Step::Suspend => return Ok(End::Suspended),
-                Step::Answer(answer) => self.answer(next, answer),
+                Step::Answer(answer) => {
+                    let is_always = answer == Answer::Always;
+                    if self.answer(next, answer) && is_always {
+                        self.forgotten.extend((self.remember)(&shown.question).err());
+                    }
+                }
             }
         }
     }
@@ -227,7 +245,7 @@ impl Conversation<'_, '_> {
             typed => typed.clone(),
         };
         let step = keys.into_iter().filter(|_| counts).fold(Step::Go(typed), |step, key| match step {
-            Step::Go(typed) => typed.then(key),
+            Step::Go(typed) => typed.then(key, &shown.question),
             step => step,
         });
         if let Step::Go(typed) = &step {
@@ -246,11 +264,9 @@ impl Conversation<'_, '_> {
         self.screen.draw(&lines)
     }
 
-    fn answer(&self, question: &Pending, answer: Answer) {
+    fn answer(&self, question: &Pending, answer: Answer) -> bool {
         // Where it does not count, since there is more to it now, it is asked again.
-        if let Err(stale) = self.office.answer(question.id, question.version, answer) {
-            tracing::debug!(?stale, "an answer came too late");
-        }
+        self.office.answer(question.id, question.version, answer).is_ok()
     }
 }
 

@@ -5,11 +5,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::keys::Key;
 use crate::approval::Answer;
 use crate::approval::server::Shown;
-use crate::approval::view::Described;
+use crate::approval::view::{Described, answer_of, letters};
 
-/// How the keys are explained.
-const KEYS: &str = "[n]o, no and [t]ell why, [o]nce, this [c]ommand, this [p]ath for the session: ";
-/// The same while they do not count yet.
+/// While keys do not count yet.
 const WAITING: &str = "Stop typing for a moment, then answer.";
 /// Before the reason of a no.
 const REASON: &str = "no, because: ";
@@ -38,7 +36,7 @@ pub(super) enum Step {
 
 impl Typed {
     /// What comes of a key.
-    pub(super) fn then(self, key: Key) -> Step {
+    pub(super) fn then(self, key: Key, question: &Shown) -> Step {
         match (self, key) {
             (typed, Key::Suspend) if typed != Typed::Waiting => Step::Suspend,
             (Typed::Reason(_), Key::Interrupt) => Step::Go(Typed::Nothing),
@@ -54,20 +52,20 @@ impl Typed {
                 reason.push(char);
                 Step::Go(Typed::Reason(reason))
             }
-            (Typed::Nothing, Key::Char('n') | Key::Interrupt) => Step::Answer(Answer::No { reason: None }),
+            (Typed::Nothing, Key::Interrupt) => Step::Answer(Answer::No { reason: None }),
             (Typed::Nothing, Key::Char('t')) => Step::Go(Typed::Reason(String::new())),
-            (Typed::Nothing, Key::Char('o')) => Step::Answer(Answer::Once),
-            (Typed::Nothing, Key::Char('c')) => Step::Answer(Answer::Command),
-            (Typed::Nothing, Key::Char('p')) => Step::Answer(Answer::Path),
+            (Typed::Nothing, Key::Char(letter)) => {
+                answer_of(letter, question).map_or(Step::Go(Typed::Nothing), Step::Answer)
+            }
             (typed, _) => Step::Go(typed),
         }
     }
 
     /// The line in which one types, in so many columns.
-    fn line(&self, columns: usize) -> String {
+    fn line(&self, columns: usize, question: &Shown) -> String {
         match self {
             Typed::Waiting => start(WAITING, columns),
-            Typed::Nothing => start(KEYS, columns),
+            Typed::Nothing => start(&letters(question), columns),
             Typed::Reason(reason) => {
                 // The end of it is what one looks at.
                 let room = columns.saturating_sub(REASON.len() + 1);
@@ -92,7 +90,7 @@ pub(super) fn lines(question: &Shown, others: usize, typed: &Typed, columns: u16
     }
     let mut lines: Vec<String> = text.lines().flat_map(|line| wrapped(line, columns)).collect();
     lines.push(String::new());
-    lines.push(typed.line(columns));
+    lines.push(typed.line(columns, question));
     lines
 }
 
@@ -122,10 +120,11 @@ fn start(text: &str, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::approval::view::tests::question;
 
     fn after(keys: &[Key]) -> Step {
         keys.iter().fold(Step::Go(Typed::Nothing), |step, key| match step {
-            Step::Go(typed) => typed.then(*key),
+            Step::Go(typed) => typed.then(*key, &question()),
             step => step,
         })
     }
@@ -137,11 +136,18 @@ mod tests {
             ('o', Answer::Once),
             ('c', Answer::Command),
             ('p', Answer::Path),
+            ('a', Answer::Always),
         ] {
             assert_eq!(after(&[Key::Other, Key::Char(key)]), Step::Answer(answer));
             let typed = Typed::Waiting;
-            assert_eq!(typed.then(Key::Char(key)), Step::Go(Typed::Waiting), "before they count");
+            assert_eq!(
+                typed.then(Key::Char(key), &question()),
+                Step::Go(Typed::Waiting),
+                "before they count"
+            );
         }
+        let never = Shown { may_always: false, ..question() };
+        assert_eq!(Typed::Nothing.then(Key::Char('a'), &never), Step::Go(Typed::Nothing));
         assert_eq!(after(&[Key::Interrupt]), Step::Answer(Answer::No { reason: None }));
         assert_eq!(after(&[Key::Suspend]), Step::Suspend);
         for key in [Key::Enter, Key::Char('y'), Key::Char('O'), Key::Backspace] {
@@ -165,7 +171,7 @@ mod tests {
         assert_eq!(wrapped("日本語", 4), ["日本", "語"]);
         assert_eq!(wrapped("", 4), [""]);
         for typed in [Typed::Waiting, Typed::Nothing, Typed::Reason("日本語x".repeat(20))] {
-            assert!(typed.line(30).width() < 30, "{typed:?}");
+            assert!(typed.line(30, &question()).width() < 30, "{typed:?}");
         }
     }
 }

@@ -24,6 +24,7 @@ struct Row<'a> {
     bytes: u64,
     counted: bool,
     recoverable: bool,
+    may_always: bool,
     rule: &'a str,
     why: &'a str,
 }
@@ -42,6 +43,7 @@ impl Row<'_> {
             bytes: shown.bytes,
             counted: shown.is_counted,
             recoverable: shown.recoverable,
+            may_always: shown.may_always,
             rule: &shown.rule,
             why: &shown.why,
         }

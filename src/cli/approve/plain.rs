@@ -9,7 +9,7 @@ use super::send;
 use super::watch::{TICK, Watch};
 use crate::approval::Answer;
 use crate::approval::server::Shown;
-use crate::approval::view::Described;
+use crate::approval::view::{Described, letters};
 use crate::cli::error::CliError;
 use crate::sys::with_causes;
 
@@ -33,7 +33,7 @@ pub(super) fn converse(dir: PathBuf) -> Result<u8, CliError> {
                     }
                     asked = None;
                 } else {
-                    prompt()?;
+                    prompt(shown)?;
                 }
                 continue;
             }
@@ -53,7 +53,7 @@ pub(super) fn converse(dir: PathBuf) -> Result<u8, CliError> {
         }
         if let Some(next) = questions.into_iter().next() {
             eprint!("\n{}", Described::of(&next));
-            prompt()?;
+            prompt(&next)?;
             asked = Some(next);
         }
     }
@@ -74,8 +74,8 @@ fn typed() -> Receiver<String> {
     lines
 }
 
-fn prompt() -> Result<(), CliError> {
-    eprint!("[n]o, no and [t]ell why, [o]nce, this [c]ommand, this [p]ath for the session: ");
+fn prompt(question: &Shown) -> Result<(), CliError> {
+    eprint!("{}", letters(question));
     std::io::stderr().flush().map_err(CliError::Output)
 }
 
@@ -88,6 +88,7 @@ fn understood(line: &str) -> Option<Answer> {
         "o" | "once" => Some(Answer::Once),
         "c" | "command" => Some(Answer::Command),
         "p" | "path" => Some(Answer::Path),
+        "a" | "always" => Some(Answer::Always),
         _ => None,
     }
 }

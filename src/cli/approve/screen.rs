@@ -126,6 +126,7 @@ fn answer(watch: &mut Watch, state: &mut State, said: Answer) {
         Answer::Once => "Yes, once",
         Answer::Command => "Yes, to this command",
         Answer::Path => "Yes, to this path for the session",
+        Answer::Always => "Yes, always",
     };
     match send(&watch.dir, &question, said) {
         Ok(()) => {

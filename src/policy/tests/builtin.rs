@@ -92,7 +92,7 @@ fn plan_of(root: Profile) -> Plan {
     compile(policy, &tree)
 }
 
-const MAIN: [&str; 3] = ["ci", "standard", "readonly"];
+const MAIN: [&str; 4] = ["ci", "relaxed", "standard", "readonly"];
 
 /// What the grants of a plan give at a path, so far as its kind can use it.
 fn given(plan: &Plan, path: &Path) -> Rights {
@@ -289,8 +289,35 @@ fn profiles_differ_in_what_may_be_changed() {
     for path in ["/home/u/work/src", "/home/u/.cache/pip", "/home/u/work/target"] {
         assert!(changes("readonly", path).is_empty(), "{path}");
     }
-    assert_eq!(changes("standard", "/home/u/work/target"), guarded);
-    assert!(changes("standard", "/home/u/work/src/main.rs").is_empty());
+    for (name, remove) in [("standard", Effect::Ask), ("relaxed", Effect::Keep)] {
+        assert_eq!(changes(name, "/home/u/work/target"), guarded);
+        assert!(changes(name, "/home/u/work/src/main.rs").is_empty());
+        let plan = plan_of(get(name));
+        let decision = plan.policy.decide("/home/u/work/src/main.rs".as_ref(), Verb::Remove);
+        assert_eq!(decision.effect, remove, "{name}");
+    }
+}
+
+#[test]
+fn many_removals_are_asked_about_where_work_is_tracked() {
+    for (name, bulk) in [("ci", None), ("relaxed", Some(200)), ("standard", Some(200)), ("readonly", None)] {
+        assert_eq!(plan_of(get(name)).policy.settings.approvals.bulk, bulk, "{name}");
+    }
+}
+
+#[test]
+fn scratch_and_the_store_of_git_are_no_bulk() {
+    let root = profile("extends: [relaxed]\ngit: commit\n");
+    let policy = plan_of(root).policy;
+    let counted = ["README.md", "src/main.rs", "sub/.git/x", "/tmp/other"];
+    for path in counted {
+        assert!(policy.counts_in_bulk(&Path::new("/home/u/work").join(path)), "{path}");
+    }
+    for path in
+        ["target/debug/x", "node_modules/x", ".git/objects/ab/c", ".git/refs/heads/x", "/tmp/session/x"]
+    {
+        assert!(!policy.counts_in_bulk(&Path::new("/home/u/work").join(path)), "{path}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tests of the policy, on file trees in memory.
 
+mod always;
 mod builtin;
 mod errors;
 mod git;

@@ -110,6 +110,24 @@ env: {inherit: false}";
     }
 }
 
+#[test]
+fn how_many_removals_are_bulk_is_inherited_and_can_be_tightened() {
+    let bulk = |sources: &[LayerSource]| settings(sources).settings.approvals.bulk;
+    let said = |number| format!("approvals: {{bulk: {number}}}");
+    let user = |bodies: &[&str]| layer(LayerKind::User, bodies);
+    assert_eq!(bulk(&[user(&[""])]), None);
+    assert_eq!(bulk(&[user(&[&said(200), ""])]), Some(200));
+    assert_eq!(bulk(&[user(&[&said(200), &said(5000)])]), Some(5000), "the child's");
+    for kind in [LayerKind::Machine, LayerKind::Repository] {
+        for (theirs, users, expected) in [(10, 200, 10), (5000, 200, 200)] {
+            let policy = settings(&[layer(kind, &[&said(theirs)]), user(&[&said(users)])]);
+            assert_eq!(policy.settings.approvals.bulk, Some(expected));
+            assert!(policy.notes.is_empty() && policy.asks());
+        }
+        assert_eq!(bulk(&[user(&[""]), layer(kind, &[&said(7)])]), Some(7));
+    }
+}
+
 /// Whether these sockets may be connected to, by paths.
 fn sockets(sources: &[LayerSource], tree: &Tree, expected: &[(&str, bool)]) {
     let policy = resolve(sources, &places(), tree).expect("resolves");

@@ -12,13 +12,14 @@ use super::state::State;
 use crate::approval::view::{Described, left};
 use crate::policy::{shortened, visible};
 
-/// Keys that answer, and what they say.
-const ANSWERS: [(&str, &str); 5] = [
+/// Keys that answer, and what they say; the last of them not to every question.
+const ANSWERS: [(&str, &str); 6] = [
     ("n", "no"),
     ("t", "no, and tell why"),
     ("o", "yes, once"),
     ("c", "yes, to this command"),
     ("p", "yes, to this path for the session"),
+    ("a", "yes, always"),
 ];
 /// The other keys.
 const OTHERS: [(&str, &str); 3] = [("↑ ↓ j k", "select"), ("PgUp PgDn", "scroll"), ("q", "quit")];
@@ -109,7 +110,8 @@ fn footer(state: &State, is_ripe: bool, columns: u16) -> Vec<Line<'static>> {
     let push = |folded: Vec<Styled>, lines: &mut Vec<Line<'static>>| {
         lines.extend(folded.into_iter().map(|(style, text)| Line::styled(text, style)));
     };
-    let has_questions = state.current().is_some();
+    let question = state.current();
+    let has_questions = question.is_some();
     let notice = match (has_questions && !is_ripe, state.was_early) {
         (false, _) => state.notice.clone(),
         (true, false) => format!("Keys do not count yet: look first. {}", state.notice),
@@ -122,7 +124,9 @@ fn footer(state: &State, is_ripe: bool, columns: u16) -> Vec<Line<'static>> {
         return lines;
     }
     if has_questions {
-        lines.extend(keys(&ANSWERS, if is_ripe { BOLD.fg(Color::Green) } else { DIM }, columns));
+        let may_always = question.is_some_and(|question| question.may_always);
+        let answers = &ANSWERS[..ANSWERS.len() - usize::from(!may_always)];
+        lines.extend(keys(answers, if is_ripe { BOLD.fg(Color::Green) } else { DIM }, columns));
         lines.extend(keys(&OTHERS, BOLD, columns));
     } else {
         lines.extend(keys(&OTHERS[2..], BOLD, columns));

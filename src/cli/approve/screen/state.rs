@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::approval::Answer;
 use crate::approval::server::Shown;
-use crate::approval::view::Described;
+use crate::approval::view::{Described, answer_of};
 
 /// How long keys do not count when a question has come under the cursor, and
 /// after each key that did not count: somebody may be typing already.
@@ -173,12 +173,11 @@ impl State {
             'k' => self.select(self.at.saturating_sub(1)),
             'j' => self.select(self.at + 1),
             't' => self.reason = Some(String::new()),
-            'n' => return Act::Answer(Answer::No { reason: None }),
-            'o' => return Act::Answer(Answer::Once),
-            'c' => return Act::Answer(Answer::Command),
-            'p' => return Act::Answer(Answer::Path),
             'q' => return Act::Quit,
-            _ => {}
+            letter => {
+                let answer = self.current().and_then(|question| answer_of(letter, question));
+                return answer.map_or(Act::None, Act::Answer);
+            }
         }
         Act::None
     }

@@ -19,6 +19,7 @@ fn question(id: u64, version: u32) -> Shown {
         bytes: 0,
         is_counted: true,
         recoverable: true,
+        may_always: true,
         rule: String::new(),
         why: String::new(),
         asked: i64::try_from(id).expect("small"),
