@@ -3,6 +3,7 @@
 mod always;
 mod bulk;
 mod incidents;
+mod ordinary;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
