@@ -154,30 +154,15 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::approval::view;
 
     fn question(dir: &Path, name: &str) -> Shown {
         let tree = dir.join(name);
         Shown {
-            id: 1,
-            version: 0,
-            session: "s".into(),
             workspace: dir.to_string_lossy().into_owned(),
-            command: vec!["rm".into()],
-            parents: Vec::new(),
-            verb: "remove".into(),
             trees: vec![tree.to_string_lossy().into_owned()],
             places: vec![tree.as_os_str().as_bytes().to_vec()],
-            paths: Vec::new(),
-            calls: 1,
-            entries: 1,
-            bytes: 0,
-            is_counted: true,
-            recoverable: true,
-            may_always: true,
-            rule: String::new(),
-            why: String::new(),
-            asked: 0,
-            until: 0,
+            ..view::tests::question()
         }
     }
 

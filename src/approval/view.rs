@@ -127,11 +127,11 @@ fn line(words: &[String]) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A question about a tree.
-    pub(in crate::approval) fn question() -> Shown {
+    pub(crate) fn question() -> Shown {
         Shown {
             id: 1,
             version: 0,

@@ -90,14 +90,16 @@ fn it_is_shown_and_can_be_taken_back() {
 #[test]
 fn it_is_not_taken_where_others_ask_or_much_is_removed() {
     let tightened = "version: 1\nname: here\nrules:\n  - {access: tracked, paths: [pkg], why: ours}\n";
-    let bulk = "approvals: {bulk: 5}\nrules:\n  - access: {read: allow, execute: allow, create: keep, \
-                modify: keep, remove: keep}\n    paths: [pkg]\n    why: it is all kept\n";
-    for (settings, repository) in [("", tightened), (bulk, "")] {
+    // What the session made itself, where what was there before is asked about.
+    let own = "mkdir -p pkg/own; touch pkg/own/1 pkg/own/2 pkg/own/3 pkg/own/4; rm -r pkg/own";
+    for (settings, repository, script) in
+        [("", tightened, "rm -rf pkg/old/d0"), ("approvals: {bulk: 2}\n", "", own)]
+    {
         let jail = asking(settings);
         if !repository.is_empty() {
             write(&jail.work.join(".stockade.yaml"), repository);
         }
-        let (running, mut watcher) = start(&jail, "rm -rf pkg/old/d0; echo ended");
+        let (running, mut watcher) = start(&jail, &format!("{script}; echo ended"));
         let question = watcher.questions(1).remove(0);
         assert_eq!(question["may_always"], false, "{question}");
         let out = jail.stockade(&["approve", "--yes", id(&question), "--for", "always"]);

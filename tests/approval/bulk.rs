@@ -166,6 +166,41 @@ fn what_comes_back_or_is_replaced_is_not_gone() {
 }
 
 #[test]
+fn a_process_may_remove_and_make_again_as_much_as_it_likes() {
+    let jail = keeping("");
+    let again = "import os\nfiles = [d + '/' + f for d, _, names in os.walk('pkg/old') for f in names]\n\
+                 for f in files:\n  os.unlink(f)\n  open(f, 'w').close()\n\
+                 for f in files:\n  os.unlink(f)\n  os.symlink('x', f)\n\
+                 for f in files:\n  open('new', 'w').close()\n  os.unlink(f)\n  os.rename('new', f)\n\
+                 for f in files:\n  os.unlink(f)\n  os.mkdir(f)\n";
+    write(&jail.work.join("again.py"), again);
+    assert_eq!(left(&jail, "python3 again.py && echo ended"), ALL);
+}
+
+#[test]
+fn what_was_answered_does_not_weigh_on_the_command() {
+    let jail = keeping("");
+    let script = "sh -c 'rm -rf pkg/old; rm notes; true'; echo ended";
+    for (word, is_there) in [("--no", true), ("--yes", false)] {
+        write(&jail.work.join("notes"), "notes\n");
+        for number in 0..300 {
+            write(&jail.work.join(format!("pkg/old/d{}/{number}", number % 7)), "again\n");
+        }
+        let (running, mut watcher) = start(&jail, script);
+        let question = watcher.questions(1).remove(0);
+        answer(&jail, &[word, id(&question)]);
+        assert!(running.wait().out().ends_with("ended\n"));
+        assert!(
+            watcher.rest().iter().flatten().all(|other| other["id"] == question["id"]),
+            "it is asked once"
+        );
+        assert_eq!(jail.work.join("pkg/old").exists(), is_there);
+        assert!(!jail.work.join("notes").exists(), "{word}");
+        std::fs::remove_file(jail.work.join("go")).expect("remove the start's file");
+    }
+}
+
+#[test]
 fn names_that_are_moved_over_each_other_or_out_are_gone() {
     let jail = keeping("");
     let chain = "import os\nfiles = [d + '/' + f for d, _, names in os.walk('pkg/old') for f in names]\n\

@@ -5,6 +5,7 @@ mod always;
 mod bulk;
 mod given_back;
 mod incidents;
+mod ordinary;
 mod picture;
 mod screen;
 mod terminal;

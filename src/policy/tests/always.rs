@@ -85,6 +85,7 @@ fn it_is_offered_where_the_users_own_rules_ask_alone() {
                 "{kind:?} asks for one of them"
             );
             assert!(may(&policy, "/home/u/work/src/x", &["/home/u/work/src"]));
+            assert!(!may(&policy, "/home/u/work/old/x", &["/home/u/work"]), "{kind:?} asks deep below");
         }
     }
 }

@@ -1,29 +1,16 @@
 //! Keys, and questions that come and go under them.
 
 use super::*;
+use crate::approval::view;
 
 fn question(id: u64, version: u32) -> Shown {
     Shown {
         id,
         version,
-        session: "s".into(),
-        workspace: "/w".into(),
         command: vec!["rm".into(), format!("{id}")],
-        parents: Vec::new(),
-        verb: "remove".into(),
         trees: vec![format!("/w/{id}/{version}")],
-        places: Vec::new(),
-        paths: Vec::new(),
-        calls: 1,
-        entries: 1,
-        bytes: 0,
-        is_counted: true,
-        recoverable: true,
-        may_always: true,
-        rule: String::new(),
-        why: String::new(),
         asked: i64::try_from(id).expect("small"),
-        until: 0,
+        ..view::tests::question()
     }
 }
 
