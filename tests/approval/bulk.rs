@@ -56,7 +56,7 @@ fn a_no_keeps_the_rest_and_what_went_before_can_be_undone() {
     assert_eq!(count(&jail.work.join("pkg/old")), ALL - 200);
     assert!(!jail.work.join("notes").exists(), "another deed");
     let log = jail.stockade(&["log", "--json"]).out();
-    assert!(log.contains("a person said no: too much") && log.contains("bulk: 200"), "{log}");
+    assert!(log.contains("a person said no: too much") && log.contains("approvals: {bulk: 200}"), "{log}");
     jail.stockade(&["undo", "--yes"]).expect(0);
     assert_eq!(before, Tree::lasting(&jail.work.join("pkg")));
 }
@@ -67,7 +67,7 @@ fn where_nobody_is_asked_it_is_refused() {
     let before = Tree::lasting(&jail.work.join("pkg"));
     assert_eq!(left(&jail, "rm -rf pkg/old 2> /dev/null || echo ended"), ALL - 200);
     let log = jail.stockade(&["log", "--json"]).out();
-    assert!(log.contains("agree to so many at once") && log.contains("bulk: 200"), "{log}");
+    assert!(log.contains("agree to so many at once") && log.contains("approvals: {bulk: 200}"), "{log}");
     jail.stockade(&["undo", "--yes"]).expect(0);
     assert_eq!(before, Tree::lasting(&jail.work.join("pkg")));
     assert_eq!(left(&keeping(""), "find pkg/old -type f | head -n 200 | xargs rm; echo ended"), ALL - 200);
@@ -232,5 +232,5 @@ fn git_keeps_its_own_house_in_commit_mode() {
     assert_eq!(left(&jail, script), ALL);
     // Its settings it may not change, and need not.
     let log = jail.stockade(&["log", "--json"]).out();
-    assert!(!log.contains("bulk"), "{log}");
+    assert!(!log.contains("approvals: {bulk"), "{log}");
 }
