@@ -1,6 +1,7 @@
 //! Counting removals of which each needs no yes: together they may. Pure.
 //!
-//! What counts is how many names are gone: one that comes back is none. A process
+//! What counts is how many names are gone: one that comes back is none, and what a
+//! command made is its own business as long as it does not remove more. A process
 //! is counted by itself, and with all of its command, so that helpers for a part
 //! each are one deed. Commands are counted together as well, with more patience,
 //! since whoever has many of them may have every removal done by another.
@@ -41,6 +42,8 @@ pub struct Tally {
     /// How often the session was calm.
     calms: u32,
     names: HashMap<u64, Gone>,
+    /// How many things commands made and have not removed since.
+    made: HashMap<Process, u32>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,7 +90,27 @@ impl Tally {
             session: Count::default(),
             calms: 0,
             names: HashMap::new(),
+            made: HashMap::new(),
         }
+    }
+
+    /// Somebody made something.
+    pub fn made(&mut self, who: Who) {
+        if self.made.len() >= MOST_COUNTS && !self.made.contains_key(&who.command) {
+            self.made.clear();
+        }
+        let made = self.made.entry(who.command).or_default();
+        *made = made.saturating_add(1);
+    }
+
+    /// Whether somebody is about to remove no more of what the session made than
+    /// the same command has made, so that it need not be counted.
+    pub fn removes_its_own(&mut self, who: Who, names: usize) -> bool {
+        let Some(made) = self.made.get_mut(&who.command) else { return false };
+        let left = usize::try_from(*made).ok().and_then(|made| made.checked_sub(names));
+        let Some(left) = left.and_then(|left| u32::try_from(left).ok()) else { return false };
+        *made = left;
+        true
     }
 
     /// Counts names that somebody is about to remove, at a time in milliseconds.
@@ -231,6 +254,19 @@ mod tests {
             Some((15_000, Whose::Session(1)))
         );
         assert!(tally.processes.len() <= MOST_COUNTS && tally.commands.len() <= MOST_COUNTS);
+    }
+
+    #[test]
+    fn a_command_may_remove_as_much_as_it_made() {
+        let mut tally = Tally::new(10);
+        assert!(!tally.removes_its_own(who(5, 2), 1));
+        (0..3).for_each(|_| tally.made(who(5, 2)));
+        assert!(!tally.removes_its_own(who(7, 3), 1), "another command");
+        assert!(!tally.removes_its_own(who(5, 2), 4), "more than that");
+        assert!(tally.removes_its_own(who(6, 2), 2), "by a helper");
+        assert!(tally.removes_its_own(who(5, 2), 1) && !tally.removes_its_own(who(5, 2), 1));
+        (0..5000).for_each(|pid| tally.made(who(pid, pid)));
+        assert!(tally.made.len() <= MOST_COUNTS);
     }
 
     #[test]

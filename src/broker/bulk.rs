@@ -66,18 +66,28 @@ impl Removals {
         self.names.hash_one(path.as_os_str())
     }
 
-    fn add(&self, caller: Pid, paths: &[&Path]) -> Result<(), (Whose, Who)> {
+    fn add(&self, caller: Pid, paths: &[&Path], is_own: bool) -> Result<(), (Whose, Who)> {
         let names: Vec<u64> = paths.iter().map(|path| self.name(path)).collect();
         let now = self.now();
         let mut state = self.state();
         let who = state.who(caller, self.main);
+        if is_own && state.tally.removes_its_own(who, names.len()) {
+            return Ok(());
+        }
         let added = state.tally.add(who, &names, now).map_err(|whose| (whose, who));
         self.is_any_gone.store(!state.tally.is_empty(), Ordering::SeqCst);
         added
     }
 
+    /// Somebody made something, or did not remove it after all.
+    fn made(&self, caller: Pid) {
+        let mut state = self.state();
+        let who = state.who(caller, self.main);
+        state.tally.made(who);
+    }
+
     /// A name is there again, or was not removed after all.
-    pub(super) fn back(&self, path: &Path) {
+    fn back(&self, path: &Path) {
         // Mostly nothing is gone.
         if self.is_any_gone.load(Ordering::SeqCst) {
             let name = self.name(path);
@@ -116,7 +126,7 @@ impl State {
 impl Judge {
     /// Whether these may go, of which each may by itself: more than so many at once
     /// may have to be asked about. `fails` tells whether the call would not remove
-    /// anything. What is counted here and not removed is to be told to [`Self::is_back`].
+    /// anything. What is counted here and not removed is to be told to [`Self::is_left`].
     pub(super) fn remove_many(
         &self,
         call: &Call,
@@ -134,7 +144,7 @@ impl Judge {
         {
             return Err(self.refuse_bulk(call, path, Some(reason.unwrap_or_default())));
         }
-        let Err((whose, who)) = removals.add(call.caller, &counted) else { return Ok(()) };
+        let Err((whose, who)) = removals.add(call.caller, &counted, is_own) else { return Ok(()) };
         if let Some(errno) = fails() {
             return Err(errno);
         }
@@ -150,10 +160,26 @@ impl Judge {
         }
     }
 
-    /// A name is there again, or was not removed after all.
+    /// A name is there again.
     pub(super) fn is_back(&self, path: &Path) {
         if let Some(removals) = &self.removals {
             removals.back(path);
+        }
+    }
+
+    /// A call made something of this name.
+    pub(super) fn is_made(&self, call: &Call, path: &Path) {
+        if let Some(removals) = self.removals.as_ref().filter(|_| self.policy.counts_in_bulk(path)) {
+            removals.back(path);
+            removals.made(call.caller);
+        }
+    }
+
+    /// What a call was about to remove is still there.
+    pub(super) fn is_left(&self, call: &Call, path: &Path, is_own: bool) {
+        self.is_back(path);
+        if let Some(removals) = self.removals.as_ref().filter(|_| is_own) {
+            removals.made(call.caller);
         }
     }
 

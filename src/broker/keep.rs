@@ -75,7 +75,7 @@ impl Shared {
                 let _making = self.judge.own.making();
                 make()?
             };
-            self.judge.is_back(&path);
+            self.judge.is_made(call, &path);
             Ok(made)
         };
         if !self.keeps(&path) {

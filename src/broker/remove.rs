@@ -38,7 +38,8 @@ pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> 
         let fails = || fails_anyway(judge, &place, &stat, is_dir);
         judge.remove_many(call, &[&path], judge.own.has(&stat), fails)?;
     }
-    shared.removing(call, &place, &stat, is_dir).inspect_err(|_| judge.is_back(&path))?;
+    let is_own = || judge.own.has(&stat);
+    shared.removing(call, &place, &stat, is_dir).inspect_err(|_| judge.is_left(call, &path, is_own()))?;
     judge.own.unname(&stat);
     judge.aside.forget(place.dir(), place.name());
     if is_dir {

@@ -149,10 +149,11 @@ impl Move {
         }
         let gone = self.gone(judge, leaving.into_inner());
         let paths: Vec<&Path> = gone.iter().map(PathBuf::as_path).collect();
-        judge.remove_many(call, &paths, judge.own.has(&self.source), || None)?;
+        let is_own = paths.len() == 1 && judge.own.has(&self.source);
+        judge.remove_many(call, &paths, is_own, || None)?;
         let (source, target) = ((&self.from, &self.source), (&self.to, self.target.as_ref()));
         let moved = shared.renaming(call, source, target, self.flags, act);
-        moved.inspect_err(|_| paths.iter().for_each(|path| judge.is_back(path)))?;
+        moved.inspect_err(|_| paths.iter().for_each(|path| judge.is_left(call, path, is_own)))?;
         judge.is_back(&to);
         scratch.iter().for_each(|stat| judge.adopt(stat));
         self.update(judge, &from, &to);

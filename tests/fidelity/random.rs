@@ -122,8 +122,7 @@ struct Setting {
 
 impl Setting {
     fn run(&self, jailed: bool, first: u64, count: u64, keep: Option<&[usize]>) -> Output {
-        let mut jail =
-            if self.profile == "standard" { Jail::without_bulk() } else { Jail::new(self.profile) };
+        let mut jail = Jail::new(self.profile);
         let pkg = jail.work.join("pkg");
         jail.cwd(&pkg).limit(Duration::from_secs(300));
         if self.hides {

@@ -131,7 +131,7 @@ fn crowd(args: &[OsString]) {
 fn a_crowd_leaves_nothing_in_the_broker() {
     let seconds = std::env::var("STOCKADE_TEST_CROWD_SECONDS").unwrap_or_else(|_| "10".into());
     let limit = Duration::from_secs(60 + seconds.parse::<u64>().expect("seconds"));
-    let jail = Jail::without_bulk();
+    let jail = Jail::new("standard");
     let dir = jail.work.join("pkg/crowd");
     fs::create_dir(&dir).expect("make a directory");
     let args = [dir.as_os_str(), seconds.as_ref()];

@@ -9,7 +9,7 @@ use super::{Twice, ask, works};
 
 /// A jail with a toolchain.
 fn with_toolchain(root: &PathBuf) -> Jail {
-    let mut jail = Jail::without_bulk();
+    let mut jail = Jail::new("standard");
     jail.allow("read", root).env("PATH", format!("{}:{PATH}", root.join("bin").display()));
     jail
 }
@@ -107,7 +107,7 @@ fn go_builds() {
             "package part\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestIt(t *testing.T) {\n\tif It() != 42 || os.WriteFile(t.TempDir()+\"/x\", nil, 0o644) != nil {\n\t\tt.Fail()\n\t}\n}\n",
         );
     };
-    let mut jail = Jail::without_bulk();
+    let mut jail = Jail::new("standard");
     if let Some(root) = ask("go", &["env", "GOROOT"]).map(PathBuf::from) {
         jail = with_toolchain(&root);
     }
@@ -124,7 +124,8 @@ fn python_makes_a_virtual_environment() {
     if !works(PYTHON, &["-c", "import ensurepip, venv"]) {
         return skip("python_makes_a_virtual_environment", "no /usr/bin/python3 with venv and ensurepip");
     }
-    Twice::new(|_| ()).without(&[".tmp"]).script(&format!(
+    // One command makes hundreds of files, and others remove them.
+    Twice::of(Jail::without_bulk(), |_| ()).without(&[".tmp"]).script(&format!(
         "set -e; {PYTHON} -m venv env; env/bin/pip --version; env/bin/python -c 'import sys; print(sys.prefix)'; \
          find env -name __pycache__ -prune -o -printf '%y %m %l %P\\n' | sort; find env -name __pycache__ -exec rm -r {{}} +; \
          {PYTHON} -m venv --clear --without-pip env; find env -printf '%y %m %l %P\\n' | sort"

@@ -52,9 +52,9 @@ struct Twice {
 }
 
 impl Twice {
-    /// In a jail of profile `standard`, but for how much may be removed at once.
+    /// In a jail of profile `standard`.
     fn new(prepare: fn(&Jail)) -> Twice {
-        Twice::of(Jail::without_bulk(), prepare)
+        Twice::of(Jail::new("standard"), prepare)
     }
 
     /// In a jail of any kind.

@@ -68,8 +68,8 @@ impl Jail {
         }
     }
 
-    /// A jail of profile `standard` that removes as much as it likes of its own:
-    /// for programs whose work is to make and remove.
+    /// A jail of profile `standard` in which a command removes as much as it likes of
+    /// what others made in the session.
     pub fn without_bulk() -> Jail {
         let mut jail = Jail::new("standard");
         let profile = jail.base().join("without-bulk.yaml");
