@@ -57,6 +57,11 @@ impl Aside {
         }
     }
 
+    /// Whether nothing is put aside, as mostly.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// The name that a file had before it was put aside under this one.
     pub(super) fn name_before(&self, dir: &Stat, name: &CStr, file: &Stat) -> Option<CString> {
         let (dir, file) = (identity(dir)?, identity(file)?);

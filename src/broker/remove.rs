@@ -98,6 +98,9 @@ fn fails_anyway(judge: &Judge, place: &Place, stat: &Stat, is_dir: bool) -> Opti
 /// The name that a file had before it was put aside in the same directory,
 /// where a file that the session made has that name now.
 fn replaced(judge: &Judge, place: &Place, stat: &Stat) -> Result<Option<CString>, Errno> {
+    if judge.aside.is_empty() {
+        return Ok(None);
+    }
     let dir = file::stat(place.dir(), c"")?;
     let Some(before) = judge.aside.name_before(&dir, place.name(), stat) else { return Ok(None) };
     match file::stat(place.dir(), &before) {
