@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Processes that were stopped, parents before their children. Dropping it
 /// continues them.
 ///
-/// A shell is stopped before its children and continued after them, so that it
-/// never sees them stopped, and takes them for stopped by a person.
+/// A shell stands still before its children are stopped, and is continued after
+/// them, so that it never sees them stopped and takes them for stopped by a person.
 #[derive(Debug)]
 pub(super) struct Stopped(Vec<(Pid, OwnedFd)>);
 
@@ -41,23 +41,32 @@ impl Stopped {
             if new.is_empty() {
                 break;
             }
+            let mut generation = HashSet::new();
             for found in new.iter().filter(|found| !"TtZX".contains(found.state)) {
-                stopped.stop(found.pid, filters);
+                if generation.contains(&found.parent) {
+                    wait(&mut generation.drain());
+                }
+                if stopped.stop(found.pid, filters) {
+                    generation.insert(found.pid);
+                }
             }
+            wait(&mut generation.drain());
         }
-        wait(&mut stopped.0.iter().map(|(pid, _)| *pid));
         stopped
     }
 
-    fn stop(&mut self, pid: Pid, filters: u32) {
+    /// Whether it was to be stopped, and could be.
+    fn stop(&mut self, pid: Pid, filters: u32) -> bool {
         // The number may have become another's since it was found; behind the
         // descriptor it cannot.
-        let Ok(held) = process::open(pid) else { return };
+        let Ok(held) = process::open(pid) else { return false };
         let is_jailed = Status::of(pid).is_some_and(|now| now.filters > filters && now.tracer.is_none());
         // It may have ended.
-        if is_jailed && process::send(&held, Signal::SIGSTOP).is_ok() {
+        let is_stopped = is_jailed && process::send(&held, Signal::SIGSTOP).is_ok();
+        if is_stopped {
             self.0.push((pid, held));
         }
+        is_stopped
     }
 
     /// Continues it.
