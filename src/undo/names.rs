@@ -15,6 +15,8 @@ use crate::sys::file::Stat;
 /// Names of the files that are wanted.
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    /// Files of which names come back that were not their only ones.
+    wanted: HashSet<Identity>,
     known: HashMap<Identity, Found>,
     /// Files that nobody had changed since the session when the undo began.
     untouched: HashSet<Identity>,
@@ -33,10 +35,14 @@ impl Names {
     /// Before the undo does anything: when names of a file go, that says that it
     /// was changed now.
     pub(super) fn new(items: &[Item], session: &SessionInfo) -> Names {
-        let mut names = Names { ended: session.ended, ..Names::default() };
+        let wanted: HashSet<Identity> = items.iter().filter_map(Item::file_of_several_names).collect();
+        let mut names = Names { wanted, ended: session.ended, ..Names::default() };
+        if names.wanted.is_empty() {
+            return names;
+        }
         for path in items.iter().filter_map(|item| item.now.as_deref()) {
             if let Ok(Some(now)) = look(path)
-                && now.links > 1
+                && names.wanted.contains(&Identity::of(&now))
                 && milliseconds(now.ctime) <= names.ended
             {
                 names.untouched.insert(Identity::of(&now));
@@ -45,9 +51,16 @@ impl Names {
         names
     }
 
+    /// Whether what comes back is one of several names of a file, and made anew.
+    pub(super) fn wants(&self, item: &Item) -> bool {
+        let file = item.before.as_ref().and_then(|before| before.file);
+        item.is_made_anew() && file.is_some_and(|file| self.wanted.contains(&file))
+    }
+
     /// Looks for files: first where the items of an undo are, then in the whole
     /// workspace.
-    pub(super) fn find_all(&mut self, mut wanted: HashSet<Identity>, items: &[Item], workspace: &Path) {
+    pub(super) fn find_all(&mut self, items: &[Item], workspace: &Path) {
+        let mut wanted = std::mem::take(&mut self.wanted);
         if wanted.is_empty() {
             return;
         }
@@ -101,13 +114,13 @@ fn milliseconds((seconds, nanoseconds): (i64, u32)) -> i64 {
 
 impl Item {
     /// The file of which a name comes back that was not its only one.
-    pub(super) fn file_of_several_names(&self) -> Option<Identity> {
+    fn file_of_several_names(&self) -> Option<Identity> {
         let before = self.before.as_ref().filter(|before| before.kind != Kind::Dir && self.now.is_none())?;
         before.file.filter(|_| before.links > 1)
     }
 
     /// Whether a name comes back, and with it not the very file that had it.
-    pub(super) fn is_made_anew(&self) -> bool {
+    fn is_made_anew(&self) -> bool {
         let before = self.before.as_ref().filter(|_| self.now.is_none());
         before.is_some_and(|before| before.kind != Kind::Dir && (before.object.is_none() || before.copied))
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::UndoError;
-use super::entry::{Identity, Kind, Meta, Object};
+use super::entry::{Kind, Meta, Object};
 use super::ledger::{Before, SessionInfo};
 use super::names::Names;
 use super::plan::{Act, Conflict, Item};
@@ -81,22 +81,15 @@ impl Work<'_> {
     /// What was there before gets its name and content back, parents first, and
     /// what was one of several names of a file behind the others.
     fn put_in_place(&mut self, mut names: Names) {
-        let several: HashSet<Identity> = self.items.iter().filter_map(Item::file_of_several_names).collect();
-        let is_shared = |item: &Item, before: &Before| {
-            item.is_made_anew() && before.file.is_some_and(|file| several.contains(&file))
-        };
-        let indices = (0..self.items.len()).filter_map(|index| {
-            let item = &self.items[index];
-            item.before.as_ref().map(|before| (index, is_shared(item, before)))
-        });
-        let (shared, alone): (Vec<_>, Vec<_>) = indices.partition(|(_, is_shared)| *is_shared);
-        for (index, _) in alone {
+        let indices = (0..self.items.len()).filter(|index| self.items[*index].before.is_some());
+        let (shared, alone): (Vec<_>, Vec<_>) = indices.partition(|index| names.wants(&self.items[*index]));
+        for index in alone {
             let step = self.place(index, &mut Names::default());
             self.note(index, step);
             self.tell();
         }
-        names.find_all(several, &self.items, &self.session.workspace);
-        for (index, _) in shared {
+        names.find_all(&self.items, &self.session.workspace);
+        for index in shared {
             let step = self.place(index, &mut names);
             self.note(index, step);
             self.tell();
