@@ -3,6 +3,8 @@
 use nix::unistd::{Pid, Uid};
 use thiserror::Error;
 
+use crate::sys::procfs;
+
 /// How many ancestors are looked at.
 const MOST_ANCESTORS: usize = 1024;
 
@@ -42,14 +44,11 @@ pub struct Status {
 impl Status {
     /// Reads what procfs says of a process.
     pub fn of(process: Pid) -> Option<Status> {
-        Status::parse(&std::fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+        Status::parse(&procfs::status(process)?)
     }
 
-    fn parse(text: &str) -> Option<Status> {
-        let field = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-            Some(line.split_whitespace())
-        };
+    fn parse(status: &procfs::Status) -> Option<Status> {
+        let field = |name: &str| status.field(name).map(str::split_whitespace);
         let number = |name: &str| field(name)?.next()?.parse::<i32>().ok();
         let user = field("Uid")?.nth(1)?.parse().ok()?;
         // The number of filters is told since Linux 5.9.
@@ -175,7 +174,7 @@ mod tests {
             filters: 1,
             tracer: Some(Pid::from_raw(9)),
         };
-        assert_eq!(Status::parse(text), Some(expected));
-        assert_eq!(Status::parse("Name:\tx\n"), None);
+        assert_eq!(Status::parse(&procfs::Status::new(text)), Some(expected));
+        assert_eq!(Status::parse(&procfs::Status::new("Name:\tx\n")), None);
     }
 }

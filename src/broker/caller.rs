@@ -8,6 +8,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use crate::sys::file::Stat;
+use crate::sys::procfs;
 
 /// What stands behind one of the caller's descriptors, all of one moment.
 pub(super) struct OpenFile {
@@ -43,17 +44,14 @@ pub(super) fn open_file(caller: Pid, fd: RawFd) -> Option<OpenFile> {
 
 /// Whether a signal waits for the caller that it neither blocks nor ignores.
 pub(super) fn has_pending_signal(caller: Pid) -> bool {
-    let status = fs::read_to_string(format!("/proc/{caller}/status")).unwrap_or_default();
-    let set = |name: &str| {
-        let mask = status.lines().find_map(|line| line.strip_prefix(name));
-        mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0)
+    let is_left = |status: procfs::Status| {
+        status.pending() & !(status.signals("SigBlk") | status.signals("SigIgn")) != 0
     };
-    (set("SigPnd:") | set("ShdPnd:")) & !(set("SigBlk:") | set("SigIgn:")) != 0
+    procfs::status(caller).is_some_and(is_left)
 }
 
 /// The caller's umask (Linux 4.7).
 pub(super) fn umask(caller: Pid) -> Option<Mode> {
-    let status = fs::read_to_string(format!("/proc/{caller}/status")).ok()?;
-    let octal = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
-    u32::from_str_radix(octal.trim(), 8).ok().map(Mode::from_bits_truncate)
+    let status = procfs::status(caller)?;
+    u32::from_str_radix(status.field("Umask")?, 8).ok().map(Mode::from_bits_truncate)
 }

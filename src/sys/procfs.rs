@@ -16,9 +16,47 @@ const START_TIME: usize = 19;
 /// The process that a thread belongs to: the leader of its group, which is what
 /// `/proc/self` names.
 pub fn group(thread: Pid) -> Option<Pid> {
-    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
-    group.trim().parse().ok().map(Pid::from_raw)
+    status(thread)?.field("Tgid")?.parse().ok().map(Pid::from_raw)
+}
+
+/// What `/proc/PID/status` says of a process or a thread (`proc_pid_status(5)`).
+#[derive(Debug, Clone)]
+pub struct Status(String);
+
+/// What it says now.
+pub fn status(process: Pid) -> Option<Status> {
+    fs::read_to_string(format!("/proc/{process}/status")).ok().map(Status::new)
+}
+
+impl Status {
+    /// A text of that form.
+    pub fn new(text: impl Into<String>) -> Status {
+        Status(text.into())
+    }
+
+    /// A field.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    }
+
+    /// A set of signals, the first of them in the lowest bit; none where it is not told.
+    pub fn signals(&self, name: &str) -> u64 {
+        self.field(name).and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0)
+    }
+
+    /// The signals that wait for it.
+    pub fn pending(&self) -> u64 {
+        self.signals("SigPnd") | self.signals("ShdPnd")
+    }
+
+    /// Whether it stands still, or a signal is pending that will stop it.
+    fn is_stopped(&self) -> bool {
+        let bit = |signal: i32| 1_u64 << (signal - 1);
+        let by_default = bit(libc::SIGTSTP) | bit(libc::SIGTTIN) | bit(libc::SIGTTOU);
+        let handled = self.signals("SigBlk") | self.signals("SigIgn") | self.signals("SigCgt");
+        self.field("State").is_some_and(|state| state.starts_with('T'))
+            || self.pending() & (by_default & !handled | bit(libc::SIGSTOP)) != 0
+    }
 }
 
 /// The parent of a process.
@@ -31,22 +69,8 @@ pub fn parent(process: Pid) -> Option<Pid> {
 pub fn is_stopped(thread: Pid) -> bool {
     let Some(group) = group(thread) else { return false };
     let tasks = fs::read_dir(format!("/proc/{group}/task")).into_iter().flatten().flatten();
-    tasks
-        .filter_map(|task| fs::read_to_string(task.path().join("status")).ok())
-        .any(|status| is_stopped_by(&status))
-}
-
-/// Whether a thread stands still, or a signal is pending that will stop it
-/// (`proc_pid_status(5)`).
-fn is_stopped_by(status: &str) -> bool {
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
-    let mask = |name| field(name).and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
-    let bit = |signal: i32| 1_u64 << (signal - 1);
-    let by_default = bit(libc::SIGTSTP) | bit(libc::SIGTTIN) | bit(libc::SIGTTOU);
-    let left_alone = by_default & !(mask("SigBlk") | mask("SigIgn") | mask("SigCgt"));
-    let pending = mask("SigPnd") | mask("ShdPnd");
-    field("State").is_some_and(|state| state.starts_with('T'))
-        || pending & (left_alone | bit(libc::SIGSTOP)) != 0
+    let threads = tasks.filter_map(|task| task.file_name().to_str()?.parse().ok());
+    threads.filter_map(|thread| status(Pid::from_raw(thread))).any(|status| status.is_stopped())
 }
 
 /// When a process began, in clock ticks since the machine did.
@@ -154,17 +178,18 @@ mod tests {
 
     #[test]
     fn a_stop_that_is_to_come_is_seen() {
-        let status = |state: &str, pending: u64, caught: u64| {
-            format!(
+        let is_stopped_by = |state: &str, pending: u64, caught: u64| {
+            let text = format!(
                 "Name:\tx\nState:\t{state}\nSigPnd:\t0\nShdPnd:\t{pending:016x}\nSigBlk:\t0\nSigCgt:\t{caught:x}\n"
-            )
+            );
+            Status::new(text).is_stopped()
         };
-        assert!(!is_stopped_by(&status("S (sleeping)", 0, 0)));
-        assert!(is_stopped_by(&status("T (stopped)", 0, 0)));
-        assert!(is_stopped_by(&status("D (disk sleep)", 1 << 18, 1 << 18)), "SIGSTOP");
-        assert!(is_stopped_by(&status("D (disk sleep)", 1 << 19, 0)), "SIGTSTP");
-        assert!(!is_stopped_by(&status("D (disk sleep)", 1 << 19, 1 << 19)), "SIGTSTP, which is caught");
-        assert!(!is_stopped_by(&status("D (disk sleep)", 1 << 16, 0)), "SIGCHLD");
+        assert!(!is_stopped_by("S (sleeping)", 0, 0));
+        assert!(is_stopped_by("T (stopped)", 0, 0));
+        assert!(is_stopped_by("D (disk sleep)", 1 << 18, 1 << 18), "SIGSTOP");
+        assert!(is_stopped_by("D (disk sleep)", 1 << 19, 0), "SIGTSTP");
+        assert!(!is_stopped_by("D (disk sleep)", 1 << 19, 1 << 19), "SIGTSTP, which is caught");
+        assert!(!is_stopped_by("D (disk sleep)", 1 << 16, 0), "SIGCHLD");
         assert!(!is_stopped(getpid()));
     }
 
