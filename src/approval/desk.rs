@@ -22,15 +22,9 @@ pub struct Desk {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    questions: Vec<Question>,
+    questions: Vec<Pending>,
     remembered: Remembered,
     is_closed: bool,
-}
-
-#[derive(Debug)]
-struct Question {
-    shown: Pending,
-    calls: Vec<u64>,
 }
 
 /// A question as it stands.
@@ -48,8 +42,8 @@ pub struct Pending {
     pub trees: Vec<PathBuf>,
     /// The first paths that were asked about.
     pub paths: Vec<PathBuf>,
-    /// How many calls wait.
-    pub calls: usize,
+    /// The notifications of the calls that wait.
+    pub calls: Vec<u64>,
     /// When it was asked, in milliseconds since 1970 (UTC).
     pub asked: i64,
 }
@@ -95,17 +89,17 @@ impl Desk {
             return false;
         }
         state.next += 1;
-        let shown = Pending {
+        let question = Pending {
             id: state.next,
             version: 0,
             processes: vec![deed.process],
             trees: deed.trees.clone(),
             paths: vec![deed.path.clone()],
             deed,
-            calls: 1,
+            calls: vec![call],
             asked: now,
         };
-        state.questions.push(Question { shown, calls: vec![call] });
+        state.questions.push(question);
         drop(state);
         self.changed.notify_all();
         true
@@ -120,18 +114,18 @@ impl Desk {
 
     /// The questions as they stand, the oldest first.
     pub fn pending(&self) -> Vec<Pending> {
-        self.state().questions.iter().map(|question| question.shown.clone()).collect()
+        self.state().questions.clone()
     }
 
     /// Answers the question that was shown in this version, and keeps the answer
     /// in mind.
     pub fn answer(&self, id: u64, version: u32, answer: Answer) -> Result<Released, Stale> {
         let mut state = self.state();
-        let index = state.questions.iter().position(|question| question.shown.id == id);
+        let index = state.questions.iter().position(|question| question.id == id);
         let index = index.ok_or(Stale::Gone)?;
         let is_no = matches!(answer, Answer::No { .. });
         // A no is right whatever else has come to it.
-        if state.questions[index].shown.version != version && !is_no {
+        if state.questions[index].version != version && !is_no {
             return Err(Stale::Grown);
         }
         Ok(state.release(index, answer))
@@ -141,7 +135,7 @@ impl Desk {
     pub fn expire(&self, before: i64, reason: &str) -> Vec<Released> {
         let mut state = self.state();
         let mut released = Vec::new();
-        while let Some(index) = state.questions.iter().position(|question| question.shown.asked < before) {
+        while let Some(index) = state.questions.iter().position(|question| question.asked < before) {
             released.push(state.release(index, Answer::No { reason: Some(reason.to_string()) }));
         }
         released
@@ -160,7 +154,6 @@ impl Desk {
         let mut state = self.state();
         for question in &mut state.questions {
             question.calls.retain(|call| waits(*call));
-            question.shown.calls = question.calls.len();
         }
         state.questions.retain(|question| !question.calls.is_empty());
         state.remembered.forget(lives);
@@ -173,35 +166,33 @@ impl Desk {
 
 impl State {
     fn release(&mut self, index: usize, answer: Answer) -> Released {
-        let Question { shown, calls } = self.questions.remove(index);
-        self.remembered.add(answer.clone(), shown.processes, &shown.deed, shown.trees);
+        let Pending { calls, processes, deed, trees, .. } = self.questions.remove(index);
+        self.remembered.add(answer.clone(), processes, &deed, trees);
         Released { calls, answer }
     }
 }
 
-impl Question {
+impl Pending {
     /// Whether a deed belongs to it: of the same process, or of a helper on the
     /// same tree.
     fn takes(&self, deed: &Deed) -> bool {
-        let is_helper = self.shown.deed.command == deed.command && is_beneath(&deed.path, &self.shown.trees);
-        self.shown.deed.verb == deed.verb && (self.shown.processes.contains(&deed.process) || is_helper)
+        let is_helper = self.deed.command == deed.command && is_beneath(&deed.path, &self.trees);
+        self.deed.verb == deed.verb && (self.processes.contains(&deed.process) || is_helper)
     }
 
     fn add(&mut self, call: u64, deed: Deed) {
         self.calls.push(call);
-        let shown = &mut self.shown;
-        shown.calls = self.calls.len();
-        if shown.paths.len() < MOST_SHOWN && !shown.paths.contains(&deed.path) {
-            shown.paths.push(deed.path);
+        if self.paths.len() < MOST_SHOWN && !self.paths.contains(&deed.path) {
+            self.paths.push(deed.path);
         }
-        if !shown.processes.contains(&deed.process) {
-            shown.processes.push(deed.process);
+        if !self.processes.contains(&deed.process) {
+            self.processes.push(deed.process);
         }
         let new: Vec<PathBuf> =
-            deed.trees.into_iter().filter(|tree| !is_beneath(tree, &shown.trees)).collect();
+            deed.trees.into_iter().filter(|tree| !is_beneath(tree, &self.trees)).collect();
         if !new.is_empty() {
-            shown.trees.extend(new);
-            shown.version += 1;
+            self.trees.extend(new);
+            self.version += 1;
         }
     }
 }
@@ -237,7 +228,7 @@ mod tests {
         assert!(desk.hold(10, deed(6, "/w/c", "/w/c/1"), 8), "the helper elsewhere");
         let pending = desk.pending();
         assert_eq!(pending.len(), 1);
-        assert_eq!((pending[0].calls, pending[0].asked, pending[0].version), (5, 7, 1));
+        assert_eq!((pending[0].calls.len(), pending[0].asked, pending[0].version), (5, 7, 1));
         assert_eq!(desk.answer(pending[0].id, 0, Answer::Once), Err(Stale::Grown));
         let released = desk.answer(pending[0].id, 1, Answer::Once).expect("it is answered");
         assert_eq!(released, Released { calls: vec![0, 1, 2, 9, 10], answer: Answer::Once });

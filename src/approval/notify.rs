@@ -120,7 +120,7 @@ mod tests {
             processes: Vec::new(),
             trees: Vec::new(),
             paths: Vec::new(),
-            calls: 1,
+            calls: vec![1],
             asked,
         };
         let pending = [question(3, 1000), question(4, 2000)];

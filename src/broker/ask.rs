@@ -276,7 +276,7 @@ impl Office for Front {
             trees: paths(&pending.trees),
             places: places.map(|place| place.as_os_str().as_bytes().to_vec()).collect(),
             paths: paths(&pending.paths),
-            calls: pending.calls,
+            calls: pending.calls.len(),
             entries,
             bytes,
             is_counted,
