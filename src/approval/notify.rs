@@ -50,7 +50,6 @@ impl Notifier {
             let mut told = 0;
             while !stopping.load(Ordering::SeqCst) {
                 office.wait(TICK);
-                office.tick();
                 let now = Timestamp::now().as_millisecond();
                 let last = last_to_tell(&office.pending(), now);
                 if last > told {

@@ -15,6 +15,7 @@ mod create;
 mod crew;
 mod decode;
 mod fifo;
+mod front;
 mod grants;
 mod judge;
 mod keep;
@@ -52,9 +53,10 @@ use crate::sys::process::interrupt_with;
 use crate::sys::seccomp::{Listener, Notification};
 use crate::sys::terminal::Terminal;
 use crate::undo::Keeper;
-use ask::{ASKED, Front, Questions};
+use ask::{ASKED, Questions};
 use crew::Crew;
 use decode::{Named, Operation};
+use front::Front;
 use judge::Judge;
 use keep::Lengthy;
 use reply::{LENGTHY, Reply, Served};
@@ -156,7 +158,8 @@ impl Broker {
     /// Opens the channels on which a person is asked. What asks is refused where
     /// that fails.
     fn ask_at(&mut self, channels: Channels, session: &str, watching: &Arc<AtomicUsize>) {
-        let front = || Arc::new(Front(Arc::clone(&self.shared)));
+        let front = Arc::new(Front::new(Arc::clone(&self.shared)));
+        let front = || Arc::clone(&front);
         if let Some(dir) = &channels.sockets {
             match Server::start(dir, session, front(), Arc::clone(watching)) {
                 Ok(server) => self.server = Some(server),
@@ -172,7 +175,8 @@ impl Broker {
                 Err(error) => eprintln!("stockade: nobody can be asked on the terminal: {error}"),
             }
         }
-        if let Some(notice) = channels.notice {
+        // It points to those who answer at the socket.
+        if let Some(notice) = channels.notice.filter(|_| self.server.is_some()) {
             match Notifier::start(notice, front(), watching) {
                 Ok(notifier) => self.notifier = Some(notifier),
                 Err(error) => eprintln!("stockade: nobody can be told of questions: {error}"),
