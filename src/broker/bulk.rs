@@ -13,7 +13,7 @@ use super::Call;
 use super::ask::{ASKED, Ruling};
 use super::judge::Judge;
 use crate::approval::{Bulk, Deed, Process, Tally, Who, Whose};
-use crate::policy::Verb;
+use crate::policy::{Verb, Walk};
 use crate::sys::{Errno, procfs};
 
 /// How long it is believed that a thread's number still means the same thread.
@@ -124,8 +124,13 @@ impl State {
 }
 
 impl Judge {
-    /// Whether these may go, of which each may by itself: more than so many at once
-    /// may have to be asked about. `fails` tells whether the call would not remove
+    /// Whether it is counted where the path is removed at which a walk stands.
+    pub(super) fn counts(&self, walk: &Walk<'_>) -> bool {
+        self.removals.is_some() && self.policy.counts_in_bulk(walk)
+    }
+
+    /// Whether these may go, which [count](Self::counts), and of which each may by
+    /// itself: more than so many at once may have to be asked about. `fails` tells whether the call would not remove
     /// anything. What is counted here and not removed is to be told to [`Self::is_left`].
     pub(super) fn remove_many(
         &self,
@@ -134,17 +139,14 @@ impl Judge {
         is_own: bool,
         fails: impl FnOnce() -> Option<Errno>,
     ) -> Result<(), Errno> {
-        let Some(removals) = &self.removals else { return Ok(()) };
-        let counted: Vec<&Path> =
-            paths.iter().copied().filter(|path| self.policy.counts_in_bulk(path)).collect();
-        let Some(path) = counted.first() else { return Ok(()) };
+        let (Some(removals), Some(path)) = (&self.removals, paths.first()) else { return Ok(()) };
         let calms = || removals.state().tally.calms();
         if removals.was_refused.load(Ordering::SeqCst)
             && let Some(reason) = self.questions.was_refused(call, path, calms())
         {
             return Err(self.refuse_bulk(call, path, Some(reason.unwrap_or_default())));
         }
-        let Err((whose, who)) = removals.add(call.caller, &counted, is_own) else { return Ok(()) };
+        let Err((whose, who)) = removals.add(call.caller, paths, is_own) else { return Ok(()) };
         if let Some(errno) = fails() {
             return Err(errno);
         }
@@ -167,9 +169,9 @@ impl Judge {
         }
     }
 
-    /// A call made something of this name.
+    /// A call made something of this name, which counts.
     pub(super) fn is_made(&self, call: &Call, path: &Path) {
-        if let Some(removals) = self.removals.as_ref().filter(|_| self.policy.counts_in_bulk(path)) {
+        if let Some(removals) = &self.removals {
             removals.back(path);
             removals.made(call.caller);
         }

@@ -15,7 +15,7 @@ use super::own::Own;
 use crate::audit::{Event, Log, Verdict};
 use crate::landlock::rights::TRUNCATE;
 use crate::policy::plan::{Plan, Rights};
-use crate::policy::{Access, Decision, Effect, Policy, Verb, hint, printable, visible};
+use crate::policy::{Access, Decision, Effect, Policy, Verb, Walk, hint, printable, visible};
 use crate::sys::Errno;
 use crate::sys::file::Stat;
 use crate::sys::seccomp::Listener;
@@ -153,9 +153,14 @@ impl Judge {
 
     /// The same without a record.
     pub(super) fn allows(&self, path: &Path, verb: Verb, stat: Option<&Stat>) -> bool {
+        self.allows_at(&self.policy.walk(path), verb, stat)
+    }
+
+    /// The same for the path at which a walk stands.
+    pub(super) fn allows_at(&self, walk: &Walk<'_>, verb: Verb, stat: Option<&Stat>) -> bool {
         // What the session made is asked about last, since most is decided without.
-        self.permits(self.policy.decide(path, verb).effect)
-            || (stat.is_some() && self.permits(self.access(path, stat).effect(verb)))
+        self.permits(walk.decide(verb).effect)
+            || (stat.is_some() && self.permits(self.with_own(walk.access(), stat).effect(verb)))
     }
 
     /// Whether an effect lets it happen by itself.

@@ -70,15 +70,19 @@ impl Shared {
         make: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         let path = place.path();
+        let walk = self.judge.policy.walk(&path);
+        let (keeps, counts) = (walk.access().keeps(), self.judge.counts(&walk));
         let make = || {
             let made = {
                 let _making = self.judge.own.making();
                 make()?
             };
-            self.judge.is_made(call, &path);
+            if counts {
+                self.judge.is_made(call, &path);
+            }
             Ok(made)
         };
-        if !self.keeps(&path) {
+        if !keeps {
             return make();
         }
         self.keep_names(call, place)?;

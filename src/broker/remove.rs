@@ -10,7 +10,7 @@ use super::rename::{entries, is_one_zone};
 use super::reply::{Reply, Served};
 use super::{Call, Shared};
 use crate::path::{Last, Place};
-use crate::policy::Verb;
+use crate::policy::{Verb, Walk};
 use crate::sys::Errno;
 use crate::sys::file::{self, Stat};
 
@@ -34,7 +34,8 @@ pub(super) fn remove(shared: &Shared, call: &Call, at: &Named, is_dir: bool) -> 
         return Err(if stat.is(libc::S_IFDIR) { Errno::EISDIR } else { Errno::ENOTDIR });
     }
     let path = place.path();
-    if check(judge, call, &place, &stat, is_dir)? == Allowed::ByItself {
+    let walk = judge.policy.walk(&path);
+    if check(judge, call, &place, &walk, &stat, is_dir)? == Allowed::ByItself && judge.counts(&walk) {
         let fails = || fails_anyway(judge, &place, &stat, is_dir);
         judge.remove_many(call, &[&path], judge.own.has(&stat), fails)?;
     }
@@ -62,14 +63,21 @@ enum Allowed {
 /// An editor may give a file another name, write the new content to a file of
 /// the old name, and then remove the first. That comes to the same as replacing
 /// the file by a rename, which is `modify`, so it is decided as that.
-fn check(judge: &Judge, call: &Call, place: &Place, stat: &Stat, is_dir: bool) -> Result<Allowed, Errno> {
+fn check(
+    judge: &Judge,
+    call: &Call,
+    place: &Place,
+    walk: &Walk<'_>,
+    stat: &Stat,
+    is_dir: bool,
+) -> Result<Allowed, Errno> {
     let path = place.path();
-    if judge.allows(&path, Verb::Remove, Some(stat)) {
+    if judge.allows_at(walk, Verb::Remove, Some(stat)) {
         return Ok(Allowed::ByItself);
     }
     if let Some(before) = replaced(judge, place, stat)? {
         let before = place.dir_path().join(OsStr::from_bytes(before.to_bytes()));
-        let is_one_zone = is_one_zone(&judge.policy.walk(&path), &judge.policy.walk(&before));
+        let is_one_zone = is_one_zone(walk, &judge.policy.walk(&before));
         if is_one_zone && judge.allows(&before, Verb::Modify, Some(stat)) {
             return Ok(Allowed::Otherwise);
         }

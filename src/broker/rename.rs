@@ -148,8 +148,9 @@ impl Move {
             return act().map(|()| Reply::Done(0));
         }
         let gone = self.gone(judge, leaving.into_inner());
-        let paths: Vec<&Path> = gone.iter().map(PathBuf::as_path).collect();
-        let is_own = paths.len() == 1 && judge.own.has(&self.source);
+        let counts = |path: &&Path| judge.counts(&judge.policy.walk(path));
+        let paths: Vec<&Path> = gone.iter().map(PathBuf::as_path).filter(counts).collect();
+        let is_own = gone.len() == 1 && judge.own.has(&self.source);
         judge.remove_many(call, &paths, is_own, || None)?;
         let (source, target) = ((&self.from, &self.source), (&self.to, self.target.as_ref()));
         let moved = shared.renaming(call, source, target, self.flags, act);

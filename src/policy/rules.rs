@@ -101,10 +101,10 @@ impl Policy {
         self.settings.approvals.bulk.is_some() || rules.any(asks)
     }
 
-    /// Whether it counts as one of many where a path is removed: scratch can be
-    /// made again, and git packs and prunes its own store (what is kept).
-    pub fn counts_in_bulk(&self, path: &Path) -> bool {
-        let walk = self.walk(path);
+    /// Whether it counts as one of many where the path is removed at which a walk
+    /// stands: scratch can be made again, and git packs and prunes its own store
+    /// (what is kept).
+    pub fn counts_in_bulk(&self, walk: &Walk<'_>) -> bool {
         let is_history = || {
             let rule = walk.decide(Verb::Remove).rule;
             rule.is_some_and(|id| &*self.rule(id).origin.source == git::COMMIT)
