@@ -124,40 +124,38 @@ impl<'de> Deserialize<'de> for SocketsSpec {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Size, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Size;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(SIZES)
-            }
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Size, E> {
-                Ok(Size(number))
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Size, E> {
-                text.parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
+        number_or_text(deserializer, SIZES, Size, size)
     }
 }
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
-        struct Visitor;
-        impl serde::de::Visitor<'_> for Visitor {
-            type Value = Span;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("seconds, or a time such as 90s, 5m or 1h")
-            }
-            fn visit_u64<E: serde::de::Error>(self, seconds: u64) -> Result<Span, E> {
-                Ok(Span { seconds })
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
-                span(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
+        let seconds = |seconds| Span { seconds };
+        number_or_text(deserializer, "seconds, or a time such as 90s, 5m or 1h", seconds, span)
     }
+}
+
+/// What is written as a number or as a text, as `expected` describes it.
+fn number_or_text<'de, T, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &'static str,
+    of_number: fn(u64) -> T,
+    of_text: fn(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    struct Visitor<T>(&'static str, fn(u64) -> T, fn(&str) -> Option<T>);
+    impl<T> serde::de::Visitor<'_> for Visitor<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<T, E> {
+            Ok((self.1)(number))
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            (self.2)(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        }
+    }
+    deserializer.deserialize_any(Visitor(expected, of_number, of_text))
 }
 
 fn span(text: &str) -> Option<Span> {
