@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::remembered::Answer;
 use super::server::Shown;
 use crate::policy::{shortened, size, visible};
 
+/// How long nothing must have been typed before a key counts for an answer: whoever
+/// was typing when a question appeared did not mean it.
+pub const QUIET: Duration = Duration::from_millis(700);
 /// How many paths of a question are shown.
 const MOST_PATHS: usize = 5;
 /// How long a command line or a path is shown, in characters.

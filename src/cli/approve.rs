@@ -14,6 +14,7 @@ use super::{always, setup};
 use crate::approval::Answer;
 use crate::approval::client::{Connection, sockets};
 use crate::approval::server::Shown;
+use crate::sys::terminal::is_dumb;
 
 /// Runs the subcommand and gives the exit status.
 pub(super) fn main(args: &ApproveArgs) -> Result<u8, CliError> {
@@ -44,8 +45,7 @@ pub(super) fn main(args: &ApproveArgs) -> Result<u8, CliError> {
 
 /// Whether there is a terminal that can show more than one line after the other.
 fn has_screen() -> bool {
-    let is_able = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
-    is_able && std::io::stdout().is_terminal()
+    !is_dumb() && std::io::stdout().is_terminal()
 }
 
 fn all(dir: &Path) -> Result<Vec<Shown>, CliError> {

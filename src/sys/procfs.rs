@@ -122,6 +122,18 @@ pub fn descendants(processes: &[Standing], root: Pid) -> Vec<Standing> {
     found
 }
 
+/// The ancestors of a process among some processes, the nearest first.
+pub fn ancestors(processes: &[Standing], process: Pid) -> Vec<Pid> {
+    let mut found = Vec::new();
+    let parent_of = |pid: Pid| processes.iter().find(|process| process.pid == pid).map(|found| found.parent);
+    let mut next = parent_of(process);
+    while let Some(parent) = next.filter(|parent| !found.contains(parent)) {
+        found.push(parent);
+        next = parent_of(parent);
+    }
+    found
+}
+
 /// A process's command line, of which it is itself the author: so many words at most.
 pub fn arguments(process: Pid, most: usize) -> Vec<OsString> {
     let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
@@ -174,6 +186,9 @@ mod tests {
         let found: Vec<i32> =
             descendants(&all, Pid::from_raw(2)).iter().map(|found| found.pid.as_raw()).collect();
         assert_eq!(found, [3, 5, 6, 9]);
+        assert_eq!(ancestors(&all, Pid::from_raw(9)), [5, 3, 2, 1].map(Pid::from_raw));
+        let in_circles = [process(4, 7), process(7, 4)];
+        assert_eq!(ancestors(&in_circles, Pid::from_raw(4)), [7, 4].map(Pid::from_raw));
     }
 
     #[test]

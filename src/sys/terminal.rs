@@ -17,6 +17,12 @@ use super::check;
 #[derive(Debug)]
 pub struct Terminal(File);
 
+/// Whether terminals of the kind that the environment names (`TERM`) show nothing
+/// but one line after the other.
+pub fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
+}
+
 /// How many rows and columns a terminal has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {

@@ -1,11 +1,9 @@
 //! What is typed, byte by byte: pure. Only what a person types on purpose counts;
 //! what a terminal reports by itself (`console_codes(4)`), and what is pasted, does not.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How long nothing must have been typed before a key counts: whoever was
-/// typing when a question appeared did not mean it.
-pub(super) const QUIET: Duration = Duration::from_millis(700);
+use crate::approval::view::QUIET;
 
 /// A key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

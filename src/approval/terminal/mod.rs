@@ -23,7 +23,7 @@ use super::desk::Pending;
 use super::remembered::Answer;
 use super::server::{Office, Shown};
 use crate::sys::process::passed_on;
-use crate::sys::procfs::{Standing, descendants};
+use crate::sys::procfs::{Standing, ancestors, descendants};
 use crate::sys::terminal::{Size, Terminal};
 use jail::Stopped;
 use keys::{Keys, Quiet};
@@ -34,8 +34,6 @@ use screen::Screen;
 const TICK: Duration = Duration::from_millis(100);
 /// The same where nothing is asked.
 const CALM: Duration = Duration::from_secs(1);
-/// How many ancestors are looked at.
-const MOST_ANCESTORS: usize = 1024;
 
 /// Writes down that a person said always to a question; else why that failed.
 pub type Remember = fn(&Shown) -> Result<(), String>;
@@ -64,8 +62,7 @@ impl Prompter {
         has_stopped: Arc<AtomicBool>,
     ) -> io::Result<Prompter> {
         let state = Arc::new(State { is_stopping: AtomicBool::new(false), has_stopped });
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        let mut asker = Asker { terminal, office, remember, state: Arc::clone(&state), is_dumb };
+        let mut asker = Asker { terminal, office, remember, state: Arc::clone(&state) };
         let thread = std::thread::Builder::new().name("terminal".into()).stack_size(256 << 10);
         watching.fetch_add(1, Ordering::SeqCst);
         let ours = Arc::clone(&watching);
@@ -103,7 +100,6 @@ struct Asker {
     office: Arc<dyn Office>,
     remember: Remember,
     state: Arc<State>,
-    is_dumb: bool,
 }
 
 /// Why a conversation is over.
@@ -142,7 +138,7 @@ impl Asker {
         self.state.has_stopped.store(true, Ordering::SeqCst);
         let stopped = Stopped::jail();
         let (office, remember, state) = (&*self.office, self.remember, &*self.state);
-        let asked = Screen::take(&mut self.terminal, self.is_dumb).map(|mut screen| {
+        let asked = Screen::take(&mut self.terminal).map(|mut screen| {
             let (keys, forgotten) = (Keys::default(), Vec::new());
             let mut conversation =
                 Conversation { office, remember, state, screen: &mut screen, keys, forgotten };
@@ -277,14 +273,7 @@ fn is_ours(terminal: &Terminal) -> bool {
     let all = Standing::all();
     let me = getpid();
     let ours: HashSet<Pid> = descendants(&all, me).iter().map(|process| process.pid).chain([me]).collect();
-    let mut waiting = HashSet::new();
-    let mut at = me;
-    for _ in 0..MOST_ANCESTORS {
-        match all.iter().find(|process| process.pid == at) {
-            Some(found) if waiting.insert(found.parent) => at = found.parent,
-            _ => break,
-        }
-    }
+    let waiting = ancestors(&all, me);
     let mut members = all.iter().filter(|process| process.group == foreground && process.state != 'Z');
     let mut has_ours = false;
     members.all(|process| {

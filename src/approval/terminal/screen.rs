@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::termios::{InputFlags, LocalFlags, SpecialCharacterIndices, Termios};
 use nix::unistd::{Pid, getpgrp};
 
-use crate::sys::terminal::{Size, Terminal};
+use crate::sys::terminal::{Size, Terminal, is_dumb};
 
 /// How long a terminal may take to say which screen it shows.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -43,9 +43,9 @@ pub(super) struct Screen<'a> {
 
 impl<'a> Screen<'a> {
     /// Takes the terminal: what is typed comes here, key by key.
-    pub(super) fn take(terminal: &'a mut Terminal, is_dumb: bool) -> io::Result<Screen<'a>> {
+    pub(super) fn take(terminal: &'a mut Terminal) -> io::Result<Screen<'a>> {
         let (modes, foreground, size) = (terminal.modes()?, terminal.foreground()?, terminal.size()?);
-        let place = if is_dumb { Place::Dumb } else { Place::Alternate };
+        let place = if is_dumb() { Place::Dumb } else { Place::Alternate };
         let mut screen = Screen { terminal, place, modes, foreground, size, is_begun: false };
         match screen.begin() {
             Ok(()) => Ok(screen),

@@ -1,17 +1,14 @@
 //! What the screen shows and what keys do: without a terminal and without a clock.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::approval::Answer;
 use crate::approval::server::Shown;
-use crate::approval::view::{Described, answer_of};
+use crate::approval::view::{Described, QUIET, answer_of};
 
-/// How long keys do not count when a question has come under the cursor, and
-/// after each key that did not count: somebody may be typing already.
-const GUARD: Duration = Duration::from_millis(700);
 /// How long a reason may be, in characters.
 const MOST_CHARS: usize = 500;
 
@@ -123,7 +120,7 @@ impl State {
             seen.get_or_insert(now);
         }
         if std::mem::take(&mut self.is_new) {
-            self.ripe = Some(now + GUARD);
+            self.ripe = Some(now + QUIET);
         }
     }
 
@@ -163,7 +160,7 @@ impl State {
             return if letter == 'q' { Act::Quit } else { Act::None };
         }
         if !self.is_ripe(now) {
-            self.ripe = Some(now + GUARD);
+            self.ripe = Some(now + QUIET);
             self.was_early = true;
             return Act::None;
         }
@@ -190,7 +187,7 @@ impl State {
         self.notice.clear();
         let question = &self.questions[at];
         match self.seen.get(&(question.name(), question.version)) {
-            Some(Some(seen)) => self.ripe = self.ripe.max(Some(*seen + GUARD)),
+            Some(Some(seen)) => self.ripe = self.ripe.max(Some(*seen + QUIET)),
             _ => self.expect(),
         }
     }

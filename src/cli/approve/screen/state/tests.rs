@@ -1,5 +1,7 @@
 //! Keys, and questions that come and go under them.
 
+use std::time::Duration;
+
 use super::*;
 use crate::approval::view;
 
@@ -25,7 +27,7 @@ impl Test {
     fn new(questions: &[(u64, u32)]) -> Test {
         let mut test = Test { state: State::default(), now: Instant::now() };
         test.show(questions);
-        test.pass(GUARD);
+        test.pass(QUIET);
         test
     }
 
@@ -97,15 +99,15 @@ fn keys_do_not_count_as_long_as_somebody_types() {
     let mut test = Test::new(&[]);
     test.show(&[(1, 0)]);
     for letter in "nocpqjk".chars() {
-        test.pass(GUARD - Duration::from_millis(1));
+        test.pass(QUIET - Duration::from_millis(1));
         assert_eq!(test.key(KeyCode::Char(letter)), Act::None);
         assert!(test.state.was_early);
     }
-    test.pass(GUARD);
+    test.pass(QUIET);
     assert_eq!(test.letters("o"), Act::Answer(Answer::Once));
     // What is not drawn yet cannot be answered, however long that takes.
     test.state.take(vec![question(2, 0)], 1);
-    test.pass(GUARD * 9);
+    test.pass(QUIET * 9);
     assert_eq!(test.letters("o"), Act::None);
 }
 
@@ -115,18 +117,18 @@ fn what_grows_or_comes_under_the_cursor_is_new() {
     test.show(&[(1, 1), (2, 0)]);
     assert!(test.state.notice.contains("more to it"), "{}", test.state.notice);
     assert_eq!(test.letters("o"), Act::None);
-    test.pass(GUARD);
+    test.pass(QUIET);
     assert_eq!(test.letters("n"), NO);
     test.state.answered("No".into());
     test.state.drawn(test.now);
     assert_eq!((test.current(), test.letters("n")), (2, Act::None));
-    test.pass(GUARD);
+    test.pass(QUIET);
     // One that comes elsewhere disturbs nobody.
     test.show(&[(2, 0), (3, 0)]);
     assert_eq!(test.letters("n"), NO);
     // The next one is new all the same.
     assert_eq!((test.letters("j"), test.current(), test.letters("o")), (Act::None, 3, Act::None));
-    test.pass(GUARD);
+    test.pass(QUIET);
     assert_eq!(
         (test.letters("k"), test.current(), test.letters("o")),
         (Act::None, 2, Act::Answer(Answer::Once))
