@@ -65,7 +65,7 @@ pub fn why(policy: &Policy, path: &Path, verb: Verb) -> Explanation {
         rule: decision.rule.map(|id| RuleInWords::new(policy, id)),
         remark: match decision.effect {
             Effect::Keep => Some("what is lost by it is saved first, and `stockade undo` brings it back"),
-            Effect::Ask => Some("refused, unless a person who runs `stockade approve` says yes"),
+            Effect::Ask => Some("refused, unless a person says yes"),
             Effect::Allow | Effect::Deny => None,
         },
     }
