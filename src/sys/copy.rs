@@ -113,7 +113,8 @@ pub fn may_be_open(file: BorrowedFd<'_>) -> Result<bool, Errno> {
 }
 
 /// The extended attributes of a pinned file that this process may see, with
-/// their values. None where the file system has no such thing.
+/// their values. None where the file system has no such thing. `EACCES`: it has
+/// some of users' own (`user.`), which may be read only by who may read the file.
 pub fn xattrs(fd: BorrowedFd<'_>) -> Result<Vec<(OsString, Vec<u8>)>, Errno> {
     let path = proc_name(fd);
     let names = match sized(|buffer, size| {
@@ -132,6 +133,7 @@ pub fn xattrs(fd: BorrowedFd<'_>) -> Result<Vec<(OsString, Vec<u8>)>, Errno> {
         });
         match value {
             Ok(value) => found.push((OsStr::from_bytes(name.to_bytes()).to_os_string(), value)),
+            Err(Errno::EACCES) if name.to_bytes().starts_with(b"user.") => return Err(Errno::EACCES),
             // Removed meanwhile, or not for this process.
             Err(Errno::ENODATA | Errno::EPERM | Errno::EACCES | Errno::EOPNOTSUPP) => {}
             Err(errno) => return Err(errno),

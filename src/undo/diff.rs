@@ -103,11 +103,8 @@ impl Version {
     fn now(path: &Path, stat: &Stat) -> Result<Version, UndoError> {
         let pinned = Spot::at(path).and_then(|spot| spot.pin());
         let meta = match pinned {
-            Ok(fd) => match meta::whole(fd.as_fd(), stat) {
-                // Attributes that may not be read are not compared.
-                Err(Errno::EACCES) => Meta::of(stat),
-                meta => meta?,
-            },
+            // Attributes that may not be read are not compared.
+            Ok(fd) => meta::whole(fd.as_fd(), stat)?,
             // It went meanwhile, which is found again when it is read.
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Meta::of(stat),
             Err(errno) => return Err(errno.into()),

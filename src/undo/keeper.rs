@@ -240,8 +240,11 @@ impl Keeper {
         }
         drop(known);
         let meta = meta::whole(it.fd, it.stat).map_err(failed)?;
+        let is_whole = meta.xattrs.is_some();
         self.write(it.caller, Entry::Meta { path: it.path.into(), file, meta })?;
-        self.known().meta.insert(file);
+        if is_whole {
+            self.known().meta.insert(file);
+        }
         Ok(())
     }
 

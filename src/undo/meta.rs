@@ -8,9 +8,14 @@ use super::entry::{Meta, Name};
 use crate::sys::copy::{self, c_name, os_name};
 use crate::sys::file::{self, Stat, TimeSpec};
 
-/// Everything about a pinned file.
+/// Everything about a pinned file; without its extended attributes where they
+/// cannot be read, nor changed then, before its mode is another.
 pub(super) fn whole(fd: BorrowedFd<'_>, stat: &Stat) -> Result<Meta, Errno> {
-    Ok(Meta { xattrs: Some(xattrs(fd)?), ..Meta::of(stat) })
+    let xattrs = match xattrs(fd) {
+        Err(Errno::EACCES) => None,
+        xattrs => Some(xattrs?),
+    };
+    Ok(Meta { xattrs, ..Meta::of(stat) })
 }
 
 /// The extended attributes of a pinned file.

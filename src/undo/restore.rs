@@ -71,6 +71,8 @@ pub struct Undo<'a> {
 
 /// What the owner of a directory needs to change names in it.
 const OWNER_CHANGES: u32 = 0o700;
+/// What the owner of a file needs to write it and its extended attributes, and to save both.
+const OWNER_WRITES: u32 = 0o600;
 
 pub(super) type Step<T = ()> = Result<T, UndoError>;
 
@@ -122,12 +124,21 @@ impl<'a> Undo<'a> {
         let stat = file::stat(spot.dir(), c"")?;
         let it = Self::named(&dir, &stat, spot.dir_path());
         self.touched.borrow_mut().entry(spot.dir_path().to_path_buf()).or_insert(stat);
-        let is_closed = stat.mode & OWNER_CHANGES != OWNER_CHANGES;
-        if is_closed && stat.owner == nix::unistd::geteuid().as_raw() {
-            self.keeper.before_meta(it)?;
-            return Ok(file::chmod(dir.as_fd(), stat.mode & 0o7777 | OWNER_CHANGES)?);
+        if self.open_up(it, OWNER_CHANGES)? {
+            return Ok(());
         }
         Ok(self.keeper.before_names(it)?)
+    }
+
+    /// Gives its owner the permissions that an undo needs, where they are
+    /// missing; tells whether. The mode is set back with the other metadata.
+    fn open_up(&self, it: Named<'_>, needed: u32) -> Step<bool> {
+        if it.stat.mode & needed == needed || !is_own(it.stat) {
+            return Ok(false);
+        }
+        self.keeper.before_meta(it)?;
+        file::chmod(it.fd, it.stat.mode & 0o7777 | needed)?;
+        Ok(true)
     }
 
     /// Removes a name that is no directory's; what it stood for is saved.
@@ -212,10 +223,11 @@ impl<'a> Undo<'a> {
     pub(super) fn rewrite(&self, spot: &Spot, stat: &Stat, object: Object) -> Step {
         let fd = spot.pin()?;
         let it = Self::named(&fd, stat, spot.path());
-        if stat.links == 1 && stat.owner == nix::unistd::geteuid().as_raw() {
+        if stat.links == 1 && is_own(stat) {
             let gone = self.keeper.before_replace(it)?;
             return self.put(object, spot, Kind::File, Some(gone));
         }
+        self.open_up(it, OWNER_WRITES)?;
         self.keeper.before_write(it)?;
         let old = self.objects.open(object)?;
         let size = file::stat(old.as_fd(), c"")?.size;
@@ -231,6 +243,12 @@ impl<'a> Undo<'a> {
         if is_same && wanted.xattrs.is_none() && stat.is(libc::S_IFDIR) {
             self.keeper.before_names(it)?;
         } else {
+            self.keeper.before_meta(it)?;
+        }
+        let has_others = |xattrs: &Vec<_>| meta::xattrs(fd.as_fd()).as_ref() != Ok(xattrs);
+        let can_have = matches!(Kind::of(stat.mode), Kind::File | Kind::Dir);
+        if can_have && wanted.xattrs.as_ref().is_some_and(has_others) && self.open_up(it, OWNER_WRITES)? {
+            // Now those that are there can be read and saved.
             self.keeper.before_meta(it)?;
         }
         match meta::apply(fd.as_fd(), wanted, stat).into_iter().next() {
@@ -253,6 +271,10 @@ impl<'a> Undo<'a> {
         }
         Ok(path)
     }
+}
+
+fn is_own(stat: &Stat) -> bool {
+    stat.owner == nix::unistd::geteuid().as_raw()
 }
 
 impl Before {

@@ -41,6 +41,7 @@ pub const ATTACKS: &[&[Attack]] = &[
     held::ATTACKS,
     crate::fidelity::ODD,
     crate::fidelity::RANDOM,
+    crate::undo::CLOSED,
     crate::undo::RANDOM,
     crate::undo::USERS,
     ipc::ATTACKS,

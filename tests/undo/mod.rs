@@ -1,5 +1,6 @@
 //! What a session did is taken back, to the byte.
 
+mod closed;
 mod conflicts;
 mod diff;
 mod growth;
@@ -12,6 +13,7 @@ mod store;
 mod tools;
 mod users;
 
+pub use closed::ATTACKS as CLOSED;
 pub use random::{ATTACKS as RANDOM, latest};
 pub use users::ATTACKS as USERS;
 
