@@ -12,7 +12,8 @@ use super::{print, setup};
 use crate::audit::Session;
 use crate::policy::visible;
 use crate::undo::{
-    Act, Back, Conflict, Item, Keeper, Ledger, Objects, Outcome, Plan, Resolution, Selection, Undo, UndoError,
+    Act, Back, Conflict, Item, Keeper, Ledger, Objects, Opened, Outcome, Plan, Resolution, Selection, Undo,
+    UndoError,
 };
 
 /// Something was left as it is.
@@ -36,7 +37,9 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     let selection = Selection { paths, command: args.command };
     let is_whole = selection.paths.is_empty() && selection.command.is_none();
     let back = Back::of(&sessions, &ledger).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;
-    let plan = Plan::new(&ledger, &selection, &back).map_err(|errno| failed(errno.into()))?;
+    let look =
+        |opened: &Opened| Plan::new(&ledger, &selection, &back, opened).map_err(|errno| failed(errno.into()));
+    let mut plan = look(&Opened::default())?;
     let base = ledger.session.workspace.clone();
     if plan.items.is_empty() {
         eprintln!("stockade: nothing is left to undo in session {id}");
@@ -54,6 +57,9 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     keeper.follow(nix::unistd::getpid());
     let objects = Objects::of(&sessions, &id, &journal);
     let undo = Undo::new(&keeper, &objects, &id);
+    if plan.is_partly_hidden() {
+        plan = look(&undo.open_closed(&plan).map_err(failed)?)?;
+    }
     let mut resolver = Resolver { how: args.on_conflict(), base: &base, failed: None };
     let mut bar = Bar::new(plan.items.len());
     let outcome = undo.run(plan, |item| resolver.resolve(item), |done| bar.show(done));
@@ -98,7 +104,8 @@ fn preview(id: &str, ledger: &Ledger, plan: &Plan, base: &Path, is_whole: bool) 
             (Act::MoveBack | Act::Rewrite, _) => format!("rewrite   {path}"),
             (Act::Metadata, _) => format!("metadata  {path}"),
         };
-        let but = item.conflict.map(|conflict| format!(": {}", reason(conflict)));
+        let hidden = item.is_hidden.then_some("in a directory that is closed");
+        let but = item.conflict.map(reason).or(hidden).map(|why| format!(": {why}"));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {line}{}", but.unwrap_or_default());
     }

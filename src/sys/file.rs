@@ -84,6 +84,12 @@ impl Stat {
     pub fn is(&self, format: u32) -> bool {
         self.mode & libc::S_IFMT == format
     }
+
+    /// When it was last changed in any way, in milliseconds since 1970.
+    pub fn changed_at(&self) -> i64 {
+        let (seconds, nanoseconds) = self.ctime;
+        seconds.saturating_mul(1000).saturating_add(i64::from(nanoseconds) / 1_000_000)
+    }
 }
 
 /// Asks about a name in a directory, which is not followed; about the

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 
 use super::entry::{Kind, Meta};
-use super::ledger::{Before, Ledger};
+use super::ledger::{After, Before, Ledger};
 use super::objects::Objects;
 use super::plan::Selection;
 use super::spot::Spot;
@@ -58,6 +58,9 @@ pub enum What {
     /// Only mode, owner, times or attributes changed.
     Metadata,
 }
+
+/// Metadata of which nothing is known.
+const NOTHING: Meta = Meta { mode: 0, uid: 0, gid: 0, size: 0, atime: (0, 0), mtime: (0, 0), xattrs: None };
 
 /// A path that a session changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,13 +121,19 @@ impl Version {
         })
     }
 
+    /// What the session left where it cannot be looked at, as far as it is known.
+    fn hidden(after: &After, before: Option<&Before>) -> Version {
+        let meta = before.and_then(|before| before.meta.clone()).unwrap_or(NOTHING);
+        let (path, kind, size) = (after.path.clone(), after.kind, meta.size);
+        Version { path, kind, meta, size, source: Source::Hidden }
+    }
+
     /// How something was; what was not saved of it is as it is now.
     fn before(before: &Before, now: Option<&Version>) -> Version {
         let kept = before.content.or(before.object).map(Source::Object);
         let source = kept.or(now.map(|now| now.source.clone())).unwrap_or(Source::Nowhere);
         let known = before.meta.clone().or(now.map(|now| now.meta.clone()));
-        let nothing = Meta { mode: 0, uid: 0, gid: 0, size: 0, atime: (0, 0), mtime: (0, 0), xattrs: None };
-        let meta = known.unwrap_or(nothing);
+        let meta = known.unwrap_or(NOTHING);
         Version { path: before.path.clone(), kind: before.kind, size: meta.size, meta, source }
     }
 
@@ -158,7 +167,7 @@ impl Row {
         match self.old.as_ref() {
             Some(Version { source: Source::Object(object), .. }) => objects.has(*object),
             Some(Version { source: Source::Nowhere, kind, .. }) => *kind == Kind::Dir,
-            Some(Version { source: Source::File(_), .. }) | None => true,
+            Some(Version { source: Source::File(_) | Source::Hidden, .. }) | None => true,
         }
     }
 

@@ -43,7 +43,7 @@ impl Names {
         for path in items.iter().filter_map(|item| item.now.as_deref()) {
             if let Ok(Some(now)) = look(path)
                 && names.wanted.contains(&Identity::of(&now))
-                && milliseconds(now.ctime) <= names.ended
+                && now.changed_at() <= names.ended
             {
                 names.untouched.insert(Identity::of(&now));
             }
@@ -95,7 +95,7 @@ impl Names {
             before.meta.as_ref().is_some_and(|meta| (now.size, now.mtime) == (meta.size, meta.mtime))
         };
         let is_nobody_elses =
-            |now: &Stat| milliseconds(now.ctime) <= self.ended || self.untouched.contains(&Identity::of(now));
+            |now: &Stat| now.changed_at() <= self.ended || self.untouched.contains(&Identity::of(now));
         let is_same = found.other.as_ref().is_none_or(|now| is_as_it_was(now) || is_nobody_elses(now));
         is_same.then_some(found.path.as_path())
     }
@@ -106,10 +106,6 @@ impl Names {
             self.known.insert(file, Found { path: path.to_path_buf(), other: None });
         }
     }
-}
-
-fn milliseconds((seconds, nanoseconds): (i64, u32)) -> i64 {
-    seconds.saturating_mul(1000).saturating_add(i64::from(nanoseconds) / 1_000_000)
 }
 
 impl Item {

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use super::back::Back;
 use super::entry::{Identity, Kind};
 use super::ledger::{After, Before, Change, Ledger, SessionInfo};
+use super::opening::Opened;
 use super::spot::look;
 use crate::sys::file::Stat;
 
@@ -71,6 +72,9 @@ pub struct Item {
     pub by: Vec<u32>,
     /// What the session left.
     pub after: Option<After>,
+    /// Whether it lies in a directory that cannot be looked into, so that it is
+    /// taken to be as the session left it.
+    pub is_hidden: bool,
 }
 
 /// All that an undo will do.
@@ -83,14 +87,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Looks at what became of a session's changes.
-    pub fn new(ledger: &Ledger, selection: &Selection, back: &Back) -> Result<Plan, Errno> {
+    /// Looks at what became of a session's changes; at directories that the undo
+    /// has opened as they were before.
+    pub fn new(ledger: &Ledger, selection: &Selection, back: &Back, opened: &Opened) -> Result<Plan, Errno> {
         let chosen = |change: &&Change| {
             let before = change.before.as_ref().map(|before| before.path.as_path());
             let after = change.after.as_ref().map(|after| after.path.as_path());
             selection.includes(before, after, &change.by)
         };
-        let scene = Scene::of(ledger, back);
+        let scene = Scene::of(ledger, back, opened);
         let mut items = Vec::new();
         for change in ledger.changes.iter().filter(chosen) {
             items.extend(Item::of(change, &scene)?);
@@ -112,6 +117,11 @@ impl Plan {
         }
         items.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(Plan { items, session: ledger.session.clone() })
+    }
+
+    /// Whether some of it cannot be looked at.
+    pub fn is_partly_hidden(&self) -> bool {
+        self.items.iter().any(|item| item.is_hidden)
     }
 
     /// Things that are undone, directories of which only the times changed left out.
@@ -140,35 +150,64 @@ impl Item {
 
     /// What is to be done about a change; none where nothing is left to do.
     fn of(change: &Change, scene: &Scene<'_>) -> Result<Option<Item>, Errno> {
-        let item = |path: &Path, now: Option<&Path>, act, conflict, kind| Item {
+        match Item::seen(change, scene) {
+            Err(Errno::EACCES) => Ok(Item::hidden(change)),
+            seen => seen,
+        }
+    }
+
+    fn new(change: &Change, path: &Path, now: Option<&Path>, act: Act, kind: Kind) -> Item {
+        Item {
             path: path.to_path_buf(),
             now: now.map(Path::to_path_buf),
             act,
-            conflict,
+            conflict: None,
             before: change.before.clone(),
             kind,
             only_times: change.only_times,
             by: change.by.clone(),
             after: change.after.clone(),
+            is_hidden: false,
+        }
+    }
+
+    /// The same where nobody can look, if all is as the session left it.
+    fn hidden(change: &Change) -> Option<Item> {
+        let item = match (&change.before, &change.after) {
+            (None, None) => return None,
+            (None, Some(after)) => Item::new(change, &after.path, Some(&after.path), Act::Remove, after.kind),
+            (Some(before), None) => Item::new(change, &before.path, None, Act::BringBack, before.kind),
+            (Some(before), Some(after)) => {
+                let act = if before.path == after.path { before.act_in_place() } else { Act::MoveBack };
+                Item::new(change, &before.path, Some(&after.path), act, before.kind)
+            }
+        };
+        Some(Item { is_hidden: true, ..item })
+    }
+
+    fn seen(change: &Change, scene: &Scene<'_>) -> Result<Option<Item>, Errno> {
+        let item = |path: &Path, now: Option<&Path>, act, conflict, kind| Item {
+            conflict,
+            ..Item::new(change, path, now, act, kind)
         };
         let Some(before) = &change.before else {
             let Some(after) = &change.after else { return Ok(None) };
-            let made = look(&after.path)?.filter(|stat| !scene.was_there(after, stat));
+            let made = scene.look(&after.path)?.filter(|stat| !scene.was_there(after, stat));
             return Ok(made.map(|stat| {
-                let conflict = changed(after, after.file, &stat);
+                let conflict = scene.changed(after, after.file, &stat);
                 item(&after.path, Some(&after.path), Act::Remove, conflict, Kind::of(stat.mode))
             }));
         };
-        let there = look(&before.path)?;
+        let there = scene.look(&before.path)?;
         if scene.back.is_left(&before.path, there.as_ref()) {
             return Ok(None);
         }
-        let in_place = if before.content.is_some() { Act::Rewrite } else { Act::Metadata };
+        let in_place = before.act_in_place();
         let is_in_place = there.is_some_and(|stat| Some(Identity::of(&stat)) == before.file);
         let after = match &change.after {
             Some(after) if after.path == before.path || !is_in_place => after,
             Some(after)
-                if look(&after.path)?.is_some_and(|stat| Some(Identity::of(&stat)) == before.file) =>
+                if scene.look(&after.path)?.is_some_and(|stat| Some(Identity::of(&stat)) == before.file) =>
             {
                 after
             }
@@ -180,30 +219,39 @@ impl Item {
             _ => return Ok(Some(item(&before.path, None, Act::BringBack, None, before.kind))),
         };
         let act = if before.path == after.path { in_place } else { Act::MoveBack };
-        let now = look(&after.path)?;
+        let now = scene.look(&after.path)?;
         let conflict = match &now {
-            Some(stat) => changed(after, before.file, stat),
+            Some(stat) => scene.changed(after, before.file, stat),
             None => Some(Conflict::Missing),
         };
         Ok(Some(item(&before.path, now.map(|_| after.path.as_path()), act, conflict, before.kind)))
     }
 }
 
+impl Before {
+    fn act_in_place(&self) -> Act {
+        if self.content.is_some() { Act::Rewrite } else { Act::Metadata }
+    }
+}
+
 /// What is to be known about a session as a whole.
 struct Scene<'a> {
     back: &'a Back,
+    opened: &'a Opened,
     /// What stood where before.
     before: HashSet<(Identity, &'a Path)>,
     /// What got a name by the session, and has it still. It may have had the
     /// same name before.
     given: HashSet<(Identity, &'a Path)>,
+    /// When the session came to its end, in milliseconds since 1970.
+    ended: Option<i64>,
     /// Whether the session was killed, so that what it said last may not have
     /// happened, and nobody has undone anything of it.
     is_cut_off: bool,
 }
 
 impl Scene<'_> {
-    fn of<'a>(ledger: &'a Ledger, back: &'a Back) -> Scene<'a> {
+    fn of<'a>(ledger: &'a Ledger, back: &'a Back, opened: &'a Opened) -> Scene<'a> {
         let before = ledger.changes.iter().filter_map(|change| change.before.as_ref());
         let before = before.filter_map(|before| Some((before.file?, before.path.as_path()))).collect();
         let given = ledger.changes.iter().filter_map(|change| {
@@ -213,7 +261,28 @@ impl Scene<'_> {
         });
         let given = given.collect();
         let is_cut_off = ledger.saved.is_none() && ledger.undone_by.is_empty();
-        Scene { back, before, given, is_cut_off }
+        let ended = ledger.saved.map(|_| ledger.session.ended);
+        Scene { back, opened, ended, before, given, is_cut_off }
+    }
+
+    /// What stands at a path, apart from what the undo has done to it.
+    fn look(&self, path: &Path) -> Result<Option<Stat>, Errno> {
+        let was = |now: &Stat| self.opened.get(path).filter(|was| was.is_same_file(now)).copied();
+        Ok(look(path)?.map(|now| was(&now).unwrap_or(now)))
+    }
+
+    /// Whether something is not what the session left.
+    fn changed(&self, after: &After, file: Option<Identity>, now: &Stat) -> Option<Conflict> {
+        let is_other = file.is_some_and(|file| file != Identity::of(now));
+        let is_changed = match &after.state {
+            Some(state) => !state.is_still(now),
+            // It could not be looked at when the session ended. In a directory names may come and go.
+            None => {
+                let is_later = |ended| now.changed_at() > ended;
+                Kind::of(now.mode) != Kind::Dir && self.ended.is_some_and(is_later)
+            }
+        };
+        (is_other || is_changed).then_some(Conflict::Changed)
     }
 
     /// Whether something has its name by what is undone as well, so that it loses
@@ -238,7 +307,10 @@ fn occupied(items: &[Item]) -> Result<Vec<Option<PathBuf>>, Errno> {
     let mut occupied = Vec::new();
     for item in items {
         let place = Some(item).filter(comes).and_then(|item| place_now(&item.path, &coming));
-        let is_taken = place.as_deref().map(look).transpose()?.flatten().is_some();
+        let is_taken = match place.as_deref().map(look) {
+            None | Some(Err(Errno::EACCES)) => false,
+            Some(there) => there?.is_some(),
+        };
         occupied.push(place.filter(|_| is_taken));
     }
     // Nothing is in the way that goes away itself: also where two have changed places.
@@ -272,11 +344,4 @@ fn place_now(path: &Path, coming: &HashMap<&Path, Option<&Path>>) -> Option<Path
         None => Some(path.to_path_buf()),
         Some((dir, now)) => Some(now?.join(path.strip_prefix(dir).ok()?)),
     }
-}
-
-/// Whether something is not what the session left.
-fn changed(after: &After, file: Option<Identity>, now: &Stat) -> Option<Conflict> {
-    let is_other = file.is_some_and(|file| file != Identity::of(now));
-    let is_changed = after.state.as_ref().is_some_and(|state| !state.is_still(now));
-    (is_other || is_changed).then_some(Conflict::Changed)
 }

@@ -19,6 +19,7 @@ use super::entry::{Gone, Kind, Meta, Object};
 use super::keeper::{Keeper, Named, Unsaved};
 use super::ledger::Before;
 use super::objects::Objects;
+use super::opening::{OWNER_CHANGES, OWNER_WRITES, is_own};
 use super::plan::{Conflict, Item, Plan};
 use super::spot::Spot;
 use super::steps::Work;
@@ -69,11 +70,6 @@ pub struct Undo<'a> {
     pub(super) touched: RefCell<BTreeMap<PathBuf, Stat>>,
 }
 
-/// What the owner of a directory needs to change names in it.
-const OWNER_CHANGES: u32 = 0o700;
-/// What the owner of a file needs to write it and its extended attributes, and to save both.
-const OWNER_WRITES: u32 = 0o600;
-
 pub(super) type Step<T = ()> = Result<T, UndoError>;
 
 impl<'a> Undo<'a> {
@@ -111,11 +107,11 @@ impl<'a> Undo<'a> {
         Work { undo: self, session, items, done: 0, progress: &mut progress, outcome }.run()
     }
 
-    fn caller() -> Pid {
+    pub(super) fn caller() -> Pid {
         getpid()
     }
 
-    fn named<'f>(fd: &'f OwnedFd, stat: &'f Stat, path: &'f Path) -> Named<'f> {
+    pub(super) fn named<'f>(fd: &'f OwnedFd, stat: &'f Stat, path: &'f Path) -> Named<'f> {
         Named { caller: Self::caller(), fd: fd.as_fd(), stat, path, is_patient: true }
     }
 
@@ -128,17 +124,6 @@ impl<'a> Undo<'a> {
             return Ok(());
         }
         Ok(self.keeper.before_names(it)?)
-    }
-
-    /// Gives its owner the permissions that an undo needs, where they are
-    /// missing; tells whether. The mode is set back with the other metadata.
-    fn open_up(&self, it: Named<'_>, needed: u32) -> Step<bool> {
-        if it.stat.mode & needed == needed || !is_own(it.stat) {
-            return Ok(false);
-        }
-        self.keeper.before_meta(it)?;
-        file::chmod(it.fd, it.stat.mode & 0o7777 | needed)?;
-        Ok(true)
     }
 
     /// Removes a name that is no directory's; what it stood for is saved.
@@ -271,10 +256,6 @@ impl<'a> Undo<'a> {
         }
         Ok(path)
     }
-}
-
-fn is_own(stat: &Stat) -> bool {
-    stat.owner == nix::unistd::geteuid().as_raw()
 }
 
 impl Before {

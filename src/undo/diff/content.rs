@@ -30,6 +30,8 @@ pub(super) enum Source {
     File(PathBuf),
     /// Nothing was kept.
     Nowhere,
+    /// In a directory that cannot be looked into.
+    Hidden,
 }
 
 /// What became of a file's content.
@@ -73,6 +75,9 @@ type Named<T> = Result<T, (&'static str, io::Error)>;
 fn compare(objects: &Objects, old: Option<&Version>, new: Option<&Version>) -> Named<Body> {
     if old.is_some_and(|old| old.source == Source::Nowhere) {
         return Ok(Body::Unknown("the old version was not kept".into()));
+    }
+    if new.is_some_and(|new| new.source == Source::Hidden) {
+        return Ok(Body::Unknown("it is in a directory that cannot be looked into".into()));
     }
     if let (Some(old), Some(new)) = (old, new)
         && (old.source == new.source || are_equal(objects, old, new)?)
@@ -133,7 +138,7 @@ impl Version {
         match &self.source {
             Source::Object(object) => objects.read_link(*object),
             Source::File(path) => readlinkat(Spot::at(path)?.pin()?, c""),
-            Source::Nowhere => Err(Errno::ENOENT),
+            Source::Nowhere | Source::Hidden => Err(Errno::ENOENT),
         }
     }
 
@@ -148,7 +153,7 @@ impl Version {
                 }
                 reopen(pinned.as_fd(), OFlag::O_RDONLY)?
             }
-            Source::Nowhere => return Err(Errno::ENOENT),
+            Source::Nowhere | Source::Hidden => return Err(Errno::ENOENT),
         };
         Ok(File::from(fd))
     }

@@ -45,7 +45,10 @@ impl Pairs {
 
     pub(super) fn extend(&mut self, change: &Change) -> Result<(), UndoError> {
         let new = match &change.after {
-            Some(after) => look(&after.path)?.map(|stat| Version::now(&after.path, &stat)).transpose()?,
+            Some(after) => match look(&after.path) {
+                Err(Errno::EACCES) => Some(Version::hidden(after, change.before.as_ref())),
+                there => there?.map(|stat| Version::now(&after.path, &stat)).transpose()?,
+            },
             None => None,
         };
         let old = match &change.before {
@@ -147,34 +150,37 @@ impl Pairs {
 
 /// Whether something that the session removed or moved was brought back since.
 fn is_back(before: &Before) -> Result<bool, Errno> {
-    Ok(look(&before.path)?.is_some_and(|stat| Some(Identity::of(&stat)) == before.file))
+    match look(&before.path) {
+        Err(Errno::EACCES) => Ok(false),
+        there => Ok(there?.is_some_and(|stat| Some(Identity::of(&stat)) == before.file)),
+    }
 }
 
-/// The names in a directory; none where it is gone.
+/// The names in a directory; none where it is gone, or cannot be looked into.
 fn names(dir: &Path) -> Result<Vec<std::ffi::OsString>, UndoError> {
     let how = ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     let fd = match open_path(AT_FDCWD, dir, OFlag::O_DIRECTORY, how) {
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(Vec::new()),
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES) => return Ok(Vec::new()),
         other => other?,
     };
     let path = proc_name(fd.as_fd());
     let failed = |error: std::io::Error| errno_of(&error);
-    let entries = std::fs::read_dir(&*path.to_string_lossy()).map_err(failed)?;
+    let entries = match std::fs::read_dir(&*path.to_string_lossy()) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
     let names: Result<Vec<_>, _> = entries.map(|entry| entry.map(|entry| entry.file_name())).collect();
     Ok(names.map_err(failed)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Source;
+    use super::super::{NOTHING, Source};
     use super::*;
-    use crate::undo::entry::Meta;
 
     fn version(path: &str) -> Option<Version> {
-        let meta =
-            Meta { mode: 0o100_644, uid: 0, gid: 0, size: 0, atime: (0, 0), mtime: (0, 0), xattrs: None };
         let source = Source::Nowhere;
-        Some(Version { path: path.into(), kind: Kind::File, meta, size: 0, source })
+        Some(Version { path: path.into(), kind: Kind::File, meta: NOTHING, size: 0, source })
     }
 
     /// Old path, new path and whether it is another thing, of each row.
