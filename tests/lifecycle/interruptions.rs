@@ -130,7 +130,7 @@ fn changes_under_a_timer(args: &[OsString]) {
                 }
             }
         };
-        let end = Instant::now() + Duration::from_millis(1500);
+        let end = Instant::now() + Duration::from_millis(SIGNALS);
         while Instant::now() < end {
             let create = i64::from(libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY);
             let open = || {
@@ -153,9 +153,12 @@ fn changes_under_a_timer(args: &[OsString]) {
     }
 }
 
-/// How often the share of interrupted calls is measured: where others keep the
-/// machine busy, the broker wakes late, and more calls are interrupted before it
-/// has heard of them.
+/// How many signals the timer sends: one each millisecond.
+const SIGNALS: u64 = 1500;
+
+/// How often the share of signals that interrupt a call is measured: where others
+/// keep the machine busy, the broker wakes late, and more calls are interrupted
+/// before it has heard of them.
 const TRIES: usize = 5;
 
 #[test]
@@ -170,8 +173,9 @@ fn changes_under_a_timer_are_done_or_not() {
             assert_eq!(out.result(&format!("{name} wrong")), "[]");
         }
         assert_eq!(out.result("restarting interrupted"), "0");
-        let number = |name: &str| out.result(name).parse::<u64>().expect("a number");
-        number("plain interrupted") * 50 < number("plain calls")
+        // Of signals, not of calls: those come as often on a slow machine, these do not.
+        // Where received calls are interrupted too, it is most of the signals.
+        out.result("plain interrupted").parse::<u64>().expect("a number") * 10 < SIGNALS
     };
-    assert!((0..TRIES).any(is_rarely_interrupted), "more than one call in 50 is interrupted");
+    assert!((0..TRIES).any(is_rarely_interrupted), "more than one signal in ten interrupts a call");
 }
