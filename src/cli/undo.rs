@@ -58,7 +58,7 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     let objects = Objects::of(&sessions, &id, &journal);
     let undo = Undo::new(&keeper, &objects, &id);
     if plan.is_partly_hidden() {
-        plan = look(&undo.open_closed(&plan).map_err(failed)?)?;
+        plan = look(&undo.open_closed(&plan))?;
     }
     let mut resolver = Resolver { how: args.on_conflict(), base: &base, failed: None };
     let mut bar = Bar::new(plan.items.len());

@@ -21,34 +21,44 @@ pub type Opened = BTreeMap<PathBuf, Stat>;
 impl Undo<'_> {
     /// Opens the directories that hide what became of a session's changes, so
     /// that a second plan can tell. The undo closes them again.
-    pub fn open_closed(&self, plan: &Plan) -> Step<Opened> {
+    pub fn open_closed(&self, plan: &Plan) -> Opened {
         let hidden = plan.items.iter().filter(|item| item.is_hidden);
         let paths = hidden.flat_map(|item| [Some(&item.path), item.now.as_ref()]).flatten();
         // Parents come first in this order.
         let above: BTreeSet<&Path> = paths.flat_map(|path| path.ancestors().skip(1)).collect();
-        let mut opened = Opened::new();
         for dir in above.into_iter().filter(|dir| dir.parent().is_some()) {
-            // What is not there, or cannot be reached, stays hidden.
-            let Ok(spot) = Spot::at(dir) else { continue };
-            let Ok(Some(stat)) = spot.stat() else { continue };
-            if stat.is(libc::S_IFDIR) && self.open_up(Undo::named(&spot.pin()?, &stat, dir), OWNER_CHANGES)? {
-                opened.insert(dir.to_path_buf(), stat);
-            }
+            // What is not there, or cannot be opened, stays hidden: its own step fails, and says why.
+            let _ = self.open_closed_dir(dir);
         }
-        self.touched.borrow_mut().extend(opened.clone());
-        Ok(opened)
+        self.touched.borrow().clone()
+    }
+
+    fn open_closed_dir(&self, dir: &Path) -> Step {
+        let spot = Spot::at(dir)?;
+        if let Some(stat) =
+            spot.stat()?.filter(|stat| stat.is(libc::S_IFDIR) && is_closed(stat, OWNER_CHANGES))
+        {
+            self.touched.borrow_mut().insert(dir.to_path_buf(), stat);
+            self.open_up(Undo::named(&spot.pin()?, &stat, dir), OWNER_CHANGES)?;
+        }
+        Ok(())
     }
 
     /// Gives its owner the permissions that an undo needs, where they are
     /// missing; tells whether. The mode is set back with the other metadata.
     pub(super) fn open_up(&self, it: Named<'_>, needed: u32) -> Step<bool> {
-        if it.stat.mode & needed == needed || !is_own(it.stat) {
+        if !is_closed(it.stat, needed) {
             return Ok(false);
         }
         self.keeper.before_meta(it)?;
         file::chmod(it.fd, it.stat.mode & 0o7777 | needed)?;
         Ok(true)
     }
+}
+
+/// Whether the mode keeps permissions from its owner that an undo needs.
+pub(super) fn is_closed(stat: &Stat, needed: u32) -> bool {
+    stat.mode & needed != needed && is_own(stat)
 }
 
 pub(super) fn is_own(stat: &Stat) -> bool {

@@ -19,7 +19,7 @@ use super::entry::{Gone, Kind, Meta, Object};
 use super::keeper::{Keeper, Named, Unsaved};
 use super::ledger::Before;
 use super::objects::Objects;
-use super::opening::{OWNER_CHANGES, OWNER_WRITES, is_own};
+use super::opening::{OWNER_CHANGES, OWNER_WRITES, is_closed, is_own};
 use super::plan::{Conflict, Item, Plan};
 use super::spot::Spot;
 use super::steps::Work;
@@ -107,7 +107,7 @@ impl<'a> Undo<'a> {
         Work { undo: self, session, items, done: 0, progress: &mut progress, outcome }.run()
     }
 
-    pub(super) fn caller() -> Pid {
+    fn caller() -> Pid {
         getpid()
     }
 
@@ -232,7 +232,9 @@ impl<'a> Undo<'a> {
         }
         let has_others = |xattrs: &Vec<_>| meta::xattrs(fd.as_fd()).as_ref() != Ok(xattrs);
         let can_have = matches!(Kind::of(stat.mode), Kind::File | Kind::Dir);
-        if can_have && wanted.xattrs.as_ref().is_some_and(has_others) && self.open_up(it, OWNER_WRITES)? {
+        let is_closed = can_have && is_closed(stat, OWNER_WRITES);
+        if is_closed && wanted.xattrs.as_ref().is_some_and(has_others) {
+            self.open_up(it, OWNER_WRITES)?;
             // Now those that are there can be read and saved.
             self.keeper.before_meta(it)?;
         }

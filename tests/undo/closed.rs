@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use super::random::{latest, undo};
 use super::{keeping, look_the_same};
@@ -117,11 +118,7 @@ fn close_directories(dir: &Path) {
 
 #[test]
 fn what_is_in_closed_directories_is_shown_undone_and_done_again() {
-    let jail = keeping();
-    let dir = jail.work.join("pkg/closed");
-    for name in ["a/b/file", "a/b/moved", "a/gone", "open"] {
-        write(&dir.join(name), "before");
-    }
+    let (jail, dir) = with_files(&["a/b/file", "a/b/moved", "a/gone", "open"]);
     os::age(&dir);
     let before = Tree::lasting(&dir);
     jail.attack("undo-closed-directories", &[&dir]).expect(0);
@@ -149,16 +146,14 @@ fn what_is_in_closed_directories_is_shown_undone_and_done_again() {
 
 #[test]
 fn what_a_person_changed_in_a_closed_directory_is_left_alone_and_it_stays_closed() {
-    let jail = keeping();
-    let dir = jail.work.join("pkg/closed");
-    for name in ["a/b/file", "a/b/moved", "a/gone"] {
-        write(&dir.join(name), "before");
-    }
+    let (jail, dir) = with_files(&["a/b/file", "a/b/moved", "a/gone"]);
     jail.attack("undo-closed-directories", &[&dir]).expect(0);
     let (a, b) = (dir.join("a"), dir.join("a/b"));
     for dir in [&a, &b] {
         set_mode(dir, 0o755);
     }
+    // The clock of files goes by ticks, of which one may be under way since the session ended.
+    std::thread::sleep(Duration::from_millis(50));
     fs::write(b.join("file"), "a person's").expect("write");
     for (dir, mode) in [(&b, 0), (&a, 0o200)] {
         set_mode(dir, mode);
