@@ -17,7 +17,7 @@ pub(super) fn main(args: &DiffArgs) -> Result<u8, CliError> {
     let (id, paths) = chosen(&sessions, &args.what)?;
     let failed = |error| CliError::Diff(id.clone(), error);
     let journal = opened(&sessions, &id).map_err(failed)?;
-    let ledger = Ledger::of(&journal.lines);
+    let ledger = journal.ledger();
     let objects = Objects::of(&sessions, &id, &journal);
     let selection = Selection { paths, command: args.command };
     let rows = ledger.rows(&selection).map_err(failed)?;

@@ -12,7 +12,7 @@ use super::{session, setup};
 use crate::sys::copy::copy_content;
 use crate::sys::file;
 use crate::undo::entry::{Kind, Object};
-use crate::undo::{Before, Ledger, Objects, UndoError};
+use crate::undo::{Before, Objects, UndoError};
 
 /// Runs the subcommand.
 pub(super) fn main(args: &RestoreArgs) -> Result<(), CliError> {
@@ -22,7 +22,7 @@ pub(super) fn main(args: &RestoreArgs) -> Result<(), CliError> {
     let failed = |error| CliError::Undo(id.clone(), error);
     let journal = session::opened(&sessions, &id).map_err(failed)?;
     let path = session::journaled(&args.path, &current);
-    let ledger = Ledger::of(&journal.lines);
+    let ledger = journal.ledger();
     let before = ledger.changes.into_iter().filter_map(|change| change.before);
     let before = before
         .filter(|before| before.path == path)

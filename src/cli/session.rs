@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::setup;
-use crate::undo::{Journal, Ledger, UndoError, read, undone_by};
+use crate::undo::{Journal, UndoError, read, undone_by};
 
 /// Paths as they are in the journal: real and absolute, also of what is gone.
 pub(super) fn journaled(path: &Path, current: &Path) -> PathBuf {
@@ -67,7 +67,7 @@ fn latest(sessions: &Path, known: &[String], current: &Path) -> Option<String> {
         .rev()
         .find(|id| {
             read(sessions, id).is_ok_and(|journal| {
-                let ledger = Ledger::of(&journal.lines);
+                let ledger = journal.ledger();
                 let is_undone = matches!(undone_by(sessions, &ledger), Ok(Some((_, true))));
                 !is_undone && ledger.session.undoes.is_none() && here.starts_with(&ledger.session.workspace)
             })

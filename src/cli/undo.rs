@@ -33,7 +33,7 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     if journal.is_running {
         return Err(failed(UndoError::Running));
     }
-    let ledger = Ledger::of(&journal.lines);
+    let ledger = journal.ledger();
     let selection = Selection { paths, command: args.command };
     let is_whole = selection.paths.is_empty() && selection.command.is_none();
     let back = Back::of(&sessions, &ledger).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;

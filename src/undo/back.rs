@@ -29,7 +29,7 @@ impl Back {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 journal => journal?,
             };
-            let after = Ledger::of(&journal.lines).changes.into_iter().filter_map(|change| change.after);
+            let after = journal.ledger().changes.into_iter().filter_map(|change| change.after);
             back.left.extend(after.filter_map(|after| Some((after.path, after.state?))));
         }
         Ok(back)

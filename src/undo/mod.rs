@@ -12,6 +12,7 @@
 mod back;
 mod close;
 mod commands;
+mod cut;
 pub mod diff;
 pub mod entry;
 mod error;

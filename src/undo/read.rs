@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+use super::cut::what_happened;
 use super::entry::{Entry, Line};
 use super::journal::journal_path;
+use super::ledger::Ledger;
 use crate::audit::chain::{self, Link};
 use crate::audit::is_session_id;
 use crate::sys::file::is_unlocked;
@@ -27,6 +29,14 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// What the session changed, as far as it came.
+    pub fn ledger(&self) -> Ledger {
+        if self.is_closed || self.is_running {
+            return Ledger::of(&self.lines);
+        }
+        Ledger::of(&what_happened(&self.lines))
+    }
+
     /// The directories on other mounts in which the session keeps objects.
     pub fn stores(&self) -> Vec<PathBuf> {
         let path = |line: &Line| match &line.entry {

@@ -64,7 +64,7 @@ pub fn journaled(sessions: &Path) -> io::Result<Vec<String>> {
 /// Looks at a session.
 pub fn overview(sessions: &Path, id: &str) -> io::Result<Overview> {
     let journal = read(sessions, id)?;
-    let ledger = Ledger::of(&journal.lines);
+    let ledger = journal.ledger();
     let standing = match undone_by(sessions, &ledger)? {
         _ if journal.is_running => Standing::Running,
         Some((by, true)) => Standing::Undone(by),
@@ -81,7 +81,7 @@ pub fn undone_by(sessions: &Path, ledger: &Ledger) -> io::Result<Option<(String,
     for (by, whole) in ledger.undone_by.iter().rev() {
         let undo = match read(sessions, by) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            journal => Some(Ledger::of(&journal?.lines)),
+            journal => Some(journal?.ledger()),
         };
         // An undo is younger than what it takes back, so this comes to an end.
         let is_undone = match &undo {

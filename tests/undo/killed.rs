@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::random::{latest, make, undo};
+use super::random::{latest, make, seeds, undo};
 use super::{keeping, look_the_same};
 use crate::support::Tree;
 use crate::support::fixture::write;
 
-/// Runs that are killed unless `STOCKADE_TEST_SEEDS` asks for more.
+/// Runs that are killed, unless the environment says otherwise.
 const RUNS: u64 = 12;
 
 /// The children of a process.
@@ -58,9 +58,10 @@ fn kill_at(mut broker: Child, sessions: &Path, bytes: u64) -> bool {
 
 #[test]
 fn what_a_killed_broker_has_let_happen_is_undone() {
-    let runs = std::env::var("STOCKADE_TEST_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(RUNS);
+    let seeds = seeds(RUNS);
+    let runs = seeds.end - seeds.start;
     let mut killed = 0;
-    for seed in 0..runs {
+    for seed in seeds {
         let mut jail = keeping();
         let base = jail.work.join("pkg");
         make(&base, seed..seed + 1);
