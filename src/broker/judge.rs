@@ -11,6 +11,7 @@ use super::aside::Aside;
 use super::ask::{ASKED, Questions, Ruling};
 use super::bulk::Removals;
 use super::grants::Grants;
+use super::index_lock::IndexLocks;
 use super::own::Own;
 use crate::audit::{Event, Log, Verdict};
 use crate::landlock::rights::TRUNCATE;
@@ -31,6 +32,8 @@ pub(super) struct Judge {
     pub(super) own: Own,
     /// What was there before and has another name for now.
     pub(super) aside: Aside,
+    /// Who holds the index of a repository.
+    pub(super) index_locks: IndexLocks,
     /// What a person is asked.
     pub(super) questions: Questions,
     /// What was removed, where many removals are to be asked about.
@@ -60,6 +63,7 @@ impl Judge {
             grants: Grants::new(plan),
             own: Own::default(),
             aside: Aside::default(),
+            index_locks: IndexLocks::default(),
             questions,
             listener,
             log,

@@ -17,6 +17,7 @@ mod decode;
 mod fifo;
 mod front;
 mod grants;
+mod index_lock;
 mod judge;
 mod keep;
 mod memory;

@@ -237,7 +237,9 @@ impl Opening<'_> {
         let flags = flags | OFlag::O_EXCL;
         let created = self.shared.creating(self.call, place, Kind::File, || {
             let file = file::create(place.dir(), place.name(), flags, mode)?;
-            judge.own.add(&file::stat(file.as_fd(), c"")?);
+            let stat = file::stat(file.as_fd(), c"")?;
+            judge.own.add(&stat);
+            judge.may_be_index_lock(self.call, place, &stat);
             Ok(file)
         });
         let file = match created {

@@ -85,6 +85,9 @@ fn check(
     if let Some(errno) = fails_anyway(judge, place, stat, is_dir) {
         return Err(errno);
     }
+    if judge.is_by_git(call, &path) {
+        return Ok(Allowed::ByItself);
+    }
     judge.check(call, &path, Verb::Remove, Some(stat)).map(|()| Allowed::Otherwise)
 }
 

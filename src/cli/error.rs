@@ -70,6 +70,9 @@ pub enum CliError {
     /// No session of this id has recorded anything.
     #[error("no session with a record begins with `{0}`")]
     UnknownSession(String),
+    /// No session of this id has changed anything.
+    #[error("no session that changed something begins with `{0}`")]
+    UnchangedSession(String),
     /// More than one session begins so.
     #[error("{} sessions begin with `{prefix}`: {}", .sessions.len(), .sessions.join(", "))]
     AmbiguousSession {
@@ -143,6 +146,9 @@ impl CliError {
             CliError::Record(_, error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 Some("no jail may read it; inside, the file that STOCKADE_REPORT names tells the same")
             }
+            CliError::UnchangedSession(_) => Some(
+                "`stockade sessions` lists those that did; what a session was refused is in `stockade log`",
+            ),
             CliError::UnknownSession(_) => Some(
                 "a session that refused nothing leaves no record; `stockade log --verify` lists the others",
             ),

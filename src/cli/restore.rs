@@ -18,7 +18,7 @@ use crate::undo::{Before, Objects, UndoError};
 pub(super) fn main(args: &RestoreArgs) -> Result<(), CliError> {
     let sessions = setup::sessions_dir(&setup::home()?);
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
-    let id = super::log::find(&args.session, &session::journals(&sessions)?)?.clone();
+    let id = session::find(&args.session, &session::journals(&sessions)?)?.clone();
     let failed = |error| CliError::Undo(id.clone(), error);
     let journal = session::opened(&sessions, &id).map_err(failed)?;
     let path = session::journaled(&args.path, &current);

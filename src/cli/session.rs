@@ -31,7 +31,7 @@ pub(super) fn chosen(
         && let Some(text) = first.to_str().filter(|text| crate::audit::is_session_id(text))
         && current.join(text).symlink_metadata().is_err()
     {
-        id = Some(super::log::find(text, &known)?.clone());
+        id = Some(find(text, &known)?.clone());
         what = rest;
     }
     let id = match id {
@@ -39,6 +39,14 @@ pub(super) fn chosen(
         None => latest(sessions, &known, &current).ok_or(CliError::NothingChanged)?,
     };
     Ok((id, what.iter().map(|path| journaled(Path::new(path), &current)).collect()))
+}
+
+/// The session whose id begins so, of those that changed something.
+pub(super) fn find<'a>(text: &str, known: &'a [String]) -> Result<&'a String, CliError> {
+    super::log::find(text, known).map_err(|error| match error {
+        CliError::UnknownSession(text) => CliError::UnchangedSession(text),
+        other => other,
+    })
 }
 
 /// Reads a session's journal, and says what of it cannot be read.

@@ -57,17 +57,25 @@ impl Policy {
     pub fn may_always(&self, path: &Path, paths: &[PathBuf], verb: Verb) -> bool {
         let can_be_written = |path: &PathBuf| path.to_str().is_some_and(|text| text == printable(path));
         let is_too_wide = |path: &PathBuf| self.places.home.starts_with(path);
-        let is_asked = |layer: &super::Layer, path: &Path| match layer.kind {
+        self.only_user_asks(path, verb)
+            && paths.iter().any(|tree| path.starts_with(tree))
+            && paths
+                .iter()
+                .all(|tree| can_be_written(tree) && !is_too_wide(tree) && !self.others_ask(tree, verb))
+    }
+
+    /// Whether the user's own rules ask about a verb at a path, none of which is a
+    /// floor, and nobody else's.
+    pub fn only_user_asks(&self, path: &Path, verb: Verb) -> bool {
+        let is_asked = |layer: &super::Layer| match layer.kind {
             LayerKind::User => LayerWalk::to(layer, path).takes_answer(verb),
             LayerKind::Machine | LayerKind::Repository => false,
         };
-        let others_ask = |path: &Path| {
-            let mut others = self.layers.iter().filter(|layer| layer.kind != LayerKind::User);
-            others.any(|layer| layer.access(path).effect(verb) >= Effect::Ask)
-        };
-        self.layers.iter().any(|layer| is_asked(layer, path))
-            && !others_ask(path)
-            && paths.iter().any(|tree| path.starts_with(tree))
-            && paths.iter().all(|tree| can_be_written(tree) && !is_too_wide(tree) && !others_ask(tree))
+        self.layers.iter().any(is_asked) && !self.others_ask(path, verb)
+    }
+
+    fn others_ask(&self, path: &Path, verb: Verb) -> bool {
+        let mut others = self.layers.iter().filter(|layer| layer.kind != LayerKind::User);
+        others.any(|layer| layer.access(path).effect(verb) >= Effect::Ask)
     }
 }

@@ -112,6 +112,14 @@ impl Policy {
         walk.access() != Access::SCRATCH && !is_history()
     }
 
+    /// Whether it is a git directory in which `git: commit` lets history change.
+    pub fn is_git_dir(&self, dir: &Path) -> bool {
+        let rule = self.decide(dir, Verb::Create).rule.map(|id| self.rule(id));
+        rule.is_some_and(|rule| {
+            &*rule.origin.source == git::COMMIT && rule.pattern.literal().as_deref() == Some(dir)
+        })
+    }
+
     /// The access to a path, which must be absolute and real.
     pub fn access(&self, path: &Path) -> Access {
         self.walk(path).access()

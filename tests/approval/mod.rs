@@ -3,6 +3,7 @@
 mod alone;
 mod always;
 mod bulk;
+mod git;
 mod given_back;
 mod incidents;
 mod ordinary;

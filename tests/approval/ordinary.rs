@@ -27,8 +27,7 @@ fn is_there(program: &str) -> bool {
 
 #[test]
 fn git_in_commit_mode() {
-    // Files of the session itself: git removes a file before it writes it anew, and
-    // `standard` asks about what was there before.
+    // Files of the session itself; for what was there before see `git`.
     let script = "git commit -qam zero; for i in $(seq 250); do echo $i > pkg/$i; done; git add pkg; git commit -qm many; \
                   git checkout -qb topic; for i in $(seq 250); do echo topic > pkg/$i; done; git commit -qam topic; \
                   git checkout -q -; echo main > news; git add news; git commit -qm news; git rebase -q topic; \

@@ -34,6 +34,17 @@ pub fn keeping() -> Jail {
     jail
 }
 
+/// Undoes the session that began last, if it changed anything.
+#[track_caller]
+pub fn undo_what_changed(jail: &Jail) {
+    if let Some(session) = latest(jail) {
+        let undone = jail.stockade(&["undo", "--yes", &session]);
+        let had_nothing = ["no session that changed something", "nothing is left"];
+        let is_done = undone.code() == 0 || had_nothing.iter().any(|text| undone.err().contains(text));
+        assert!(is_done, "{}", undone.err());
+    }
+}
+
 /// Asserts that two snapshots are equal, and says of what.
 #[track_caller]
 pub fn look_the_same(one: &Tree, other: &Tree, what: &str) {
