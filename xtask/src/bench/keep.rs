@@ -74,7 +74,7 @@ pub(super) type Row = (&'static str, f64, f64);
 pub(super) fn measure(stockade: &Path, probe: &Path, around: &Surroundings<'_>) -> Result<Vec<Row>, String> {
     let failed = |error: io::Error| format!("the bench of keeping: {error}");
     let profile = around.directory.join("keep.yaml");
-    let text = "version: 1\nname: keep\nextends: standard\nrules:\n  - access: {read: allow, execute: allow, \
+    let text = "version: 1\nname: keep\nextends: standard\napprovals: {bulk: 1000000}\nrules:\n  - access: {read: allow, execute: allow, \
                 create: keep, modify: keep, remove: keep}\n    paths: [\".\"]\n    why: it is measured\n";
     fs::write(&profile, text).map_err(failed)?;
     let directory = around.directory.join("kept");
