@@ -58,7 +58,7 @@ pub enum Command {
 /// What jail is meant; the same for every command that builds one.
 #[derive(Debug, Args)]
 pub struct JailArgs {
-    /// ci, relaxed, standard, readonly, one of your own by name, or a file (it has a `/` or ends in .yaml).
+    /// ci, relaxed, standard, strict, readonly, one of your own by name, or a file (it has a `/` or ends in .yaml).
     #[arg(short, long, value_name = "NAME|FILE", default_value = "standard")]
     pub profile: String,
 

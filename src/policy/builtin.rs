@@ -15,18 +15,22 @@ macro_rules! embedded {
 }
 
 /// In the order in which they are listed.
-const PROFILES: [(&str, &str, &str); 19] = [
+const PROFILES: [(&str, &str, &str); 23] = [
     embedded!("ci"),
     embedded!("relaxed"),
     embedded!("standard"),
+    embedded!("strict"),
     embedded!("readonly"),
     embedded!("base"),
+    embedded!("private"),
     embedded!("workspace/scratch"),
     embedded!("workspace/tracked"),
     embedded!("workspace/kept"),
+    embedded!("workspace/lasting"),
     embedded!("workspace/read"),
     embedded!("workspace/guards"),
     embedded!("workspace/output"),
+    embedded!("workspace/secrets"),
     embedded!("toolchains"),
     embedded!("toolchains/rust"),
     embedded!("toolchains/node"),

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod facts;
 pub mod git;
 pub mod hint;
+pub mod level;
 mod lines;
 pub mod merge;
 pub mod pattern;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use access::{Access, Effect, Verb};
+pub use level::Level;
 pub use merge::{LayerSource, PolicyError, resolve};
 pub use pattern::Pattern;
 pub use report::ReportPlaces;

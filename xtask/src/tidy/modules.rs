@@ -4,8 +4,10 @@ use super::Violation;
 use super::source::{Named, Source};
 
 /// The modules in the order of their dependencies: each may use those before it.
-const ORDER: [&str; 11] =
-    ["policy", "sys", "landlock", "seccomp", "path", "audit", "undo", "approval", "broker", "launch", "cli"];
+const ORDER: [&str; 12] = [
+    "policy", "sys", "landlock", "seccomp", "path", "audit", "undo", "approval", "broker", "launch", "care",
+    "cli",
+];
 
 /// What the policy, being pure, has no use for.
 const IMPURE: [&[&str]; 6] =
