@@ -9,6 +9,7 @@ mod diff;
 mod doctor;
 pub mod error;
 mod log;
+mod own_file;
 mod plan;
 mod profile;
 mod profiles;
