@@ -51,6 +51,8 @@ pub enum Command {
     /// List, show or check profiles.
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// Let a repository's .stockade.yaml loosen what you have looked at.
+    Trust(TrustArgs),
     /// Check what this machine's kernel supports.
     Doctor(DoctorArgs),
 }
@@ -59,8 +61,9 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct JailArgs {
     /// ci, relaxed, standard, strict, readonly, one of your own by name, or a file (it has a `/` or ends in .yaml).
-    #[arg(short, long, value_name = "NAME|FILE", default_value = "standard")]
-    pub profile: String,
+    /// [default: your own profile `default`, or else standard]
+    #[arg(short, long, value_name = "NAME|FILE", verbatim_doc_comment)]
+    pub profile: Option<String>,
 
     /// The directory to work in [default: the repository around the current directory, else that].
     #[arg(short, long, value_name = "DIR")]
@@ -161,6 +164,26 @@ pub enum ProfileCommand {
         /// The profile's name, or a file.
         name: String,
     },
+}
+
+/// Arguments of `trust`.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// The repository [default: the one around the current directory].
+    #[arg(short, long, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
+
+    /// Do not ask.
+    #[arg(long, conflicts_with_all = ["list", "revoke"])]
+    pub yes: bool,
+
+    /// List the files that you trust.
+    #[arg(long, conflicts_with = "revoke")]
+    pub list: bool,
+
+    /// Trust the repository's file no more.
+    #[arg(long)]
+    pub revoke: bool,
 }
 
 /// Arguments of `doctor`.

@@ -221,7 +221,7 @@ fn try_mode(static_mode: bool) -> Result<u8, CliError> {
     let mut read_itself = OsString::from("read=");
     read_itself.push(&program);
     let jail = JailArgs {
-        profile: "readonly".into(),
+        profile: Some("readonly".into()),
         workspace: Some(Path::new("/usr").into()),
         allow: vec![read_itself],
         static_mode,

@@ -52,6 +52,15 @@ pub enum CliError {
     /// A profile is not as it should be.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// What the user trusts cannot be read or written.
+    #[error("what you trust, {}, cannot be used", .0.display())]
+    TrustUnreadable(PathBuf, #[source] io::Error),
+    /// There is no file to trust.
+    #[error("there is no {}", .0.display())]
+    NothingToTrust(PathBuf),
+    /// The file was not trusted.
+    #[error("{} is not trusted", .0.display())]
+    NeverTrusted(PathBuf),
     /// The profiles do not make a policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -155,7 +164,8 @@ impl CliError {
             CliError::Restore(_, error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Some("--force replaces what is there")
             }
-            CliError::NobodyToAsk => Some("--yes does it without asking, --dry-run only shows it"),
+            CliError::NobodyToAsk => Some("--yes does it without asking"),
+            CliError::NeverTrusted(_) => Some("`stockade trust --list` lists what you trust"),
             CliError::NobodyToAnswer => Some("--follow, --json, --yes ID and --no ID are for programs"),
             CliError::Terminal(_) => Some("--plain asks in lines"),
             CliError::AlwaysUnwritten(..) => Some("your answer holds for the session alone"),

@@ -3,6 +3,7 @@
 mod always;
 mod approve;
 pub mod args;
+mod ask;
 mod channels;
 mod completions;
 mod diff;
@@ -19,6 +20,8 @@ mod run;
 mod session;
 mod sessions;
 mod setup;
+mod sources;
+mod trust;
 mod undo;
 mod why;
 
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::main(&args),
         Command::Undo(args) => undo::main(&args),
         Command::Profile(command) => profile::main(&command).map(|()| 0),
+        Command::Trust(args) => trust::main(&args),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {

@@ -33,14 +33,28 @@ pub(super) fn load(name: &str) -> Result<Vec<Profile>, CliError> {
     linearise(root, Owner::User)
 }
 
-/// The machine's policy.
+/// The machine's policy. Whoever could change its directory could take it away.
 pub(super) fn load_machine(path: &Path) -> Result<Vec<Profile>, CliError> {
+    let dir = path.parent().unwrap_or(path);
+    let metadata = dir.metadata().map_err(|error| CliError::ProfileUnreadable(dir.into(), error))?;
+    check_owner(dir, &metadata, Owner::Root)?;
     linearise(read(path, Owner::Root)?, Owner::Root)
 }
 
-/// A repository's own file.
-pub(super) fn load_repository(path: &Path) -> Result<Vec<Profile>, CliError> {
-    linearise(read(path, Owner::Anybody)?, Owner::Anybody)
+/// The text of a repository's own file.
+pub(super) fn repository_text(path: &Path) -> Result<String, CliError> {
+    read_text(path, Owner::Anybody)
+}
+
+/// A repository's own file, of which this is the text.
+pub(super) fn of_repository(path: &Path, text: &str) -> Result<Vec<Profile>, CliError> {
+    linearise(profile::parse(text, &path.display().to_string())?, Owner::Anybody)
+}
+
+/// Whether there is a profile of the user's own by this name.
+pub(super) fn has_own(name: &str) -> Result<bool, CliError> {
+    let path = own_path(name)?;
+    path.try_exists().map_err(|error| CliError::ProfileUnreadable(path, error))
 }
 
 fn linearise(root: Profile, owner: Owner) -> Result<Vec<Profile>, CliError> {

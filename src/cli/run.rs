@@ -20,7 +20,9 @@ use crate::undo::{Keeper, Sparing, prune};
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     // Freed with the process, which ends right after the command.
-    let plan = ManuallyDrop::new(setup::plan(&args.jail)?);
+    let (plan, notices) = setup::plan_and_notices(&args.jail)?;
+    let plan = ManuallyDrop::new(plan);
+    notices.iter().for_each(|notice| eprintln!("stockade: {notice}"));
     warn(&plan);
     let records = records(&plan, &args.command)?;
     let request =

@@ -1,25 +1,20 @@
 //! From the command line as typed to a resolved policy: where the workspace
 //! is, which profile files hold, and what they come to.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::args::JailArgs;
 use super::error::CliError;
-use super::{always, profiles};
+use super::sources::{self, Sources};
+use super::trust::Standing;
 use crate::launch::facts::FileSystem;
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
 use crate::policy::report::REPORT_END;
-use crate::policy::{self, Access, LayerKind, LayerSource, Places, Policy, ReportPlaces, Rule};
+use crate::policy::{self, Places, Policy, ReportPlaces, trust};
 use crate::seccomp;
 use crate::undo::sibling_stores;
-
-/// Where machine policy lies; it must belong to root.
-pub(super) const MACHINE_POLICY: &str = "/etc/stockade/policy.yaml";
-/// The repository's own file, which can only tighten.
-pub(super) const REPOSITORY_POLICY: &str = ".stockade.yaml";
 
 /// The mode that was asked for.
 pub(super) fn mode(args: &JailArgs) -> Mode {
@@ -29,77 +24,78 @@ pub(super) fn mode(args: &JailArgs) -> Mode {
 /// Compiles the plan of the jail that the arguments describe.
 pub(super) fn plan(args: &JailArgs) -> Result<Plan, CliError> {
     let facts = Remembered::new(&FileSystem);
-    Ok(plan::compile(resolve(args, &facts)?, mode(args), &facts))
+    Ok(plan::compile(resolve(args, &facts)?.policy, mode(args), &facts))
+}
+
+/// The same for a run, and what a person should know first, a line each.
+pub(super) fn plan_and_notices(args: &JailArgs) -> Result<(Plan, Vec<String>), CliError> {
+    let facts = Remembered::new(&FileSystem);
+    let resolved = resolve(args, &facts)?;
+    let notices = resolved.notices();
+    Ok((plan::compile(resolved.policy, mode(args), &facts), notices))
 }
 
 /// Resolves the policy of the jail that the arguments describe.
 pub(super) fn policy(args: &JailArgs) -> Result<Policy, CliError> {
-    resolve(args, &FileSystem)
+    Ok(resolve(args, &FileSystem)?.policy)
 }
 
-fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
+/// Resolves what holds in a workspace where nothing else is said.
+pub(super) fn resolved(workspace: &Path) -> Result<Resolved, CliError> {
+    let workspace = Some(workspace.to_path_buf());
+    let args = JailArgs { profile: None, workspace, allow: Vec::new(), static_mode: false };
+    resolve(&args, &FileSystem)
+}
+
+/// What holds for a run.
+pub(super) struct Resolved {
+    /// The policy.
+    pub(super) policy: Policy,
+    /// What it would be if the repository's file were trusted, where it is not.
+    pub(super) with: Option<Policy>,
+    /// How that file stands with the user.
+    standing: Option<Standing>,
+}
+
+impl Resolved {
+    /// What a person should know first.
+    fn notices(&self) -> Vec<String> {
+        let ignored = self.with.as_ref().map_or(0, |with| trust::difference(&self.policy, with).len());
+        let why = match self.standing {
+            Some(Standing::Changed) => "has changed since you trusted it",
+            _ => "is not trusted",
+        };
+        let file = sources::REPOSITORY_POLICY;
+        let notice = format!("{file} {why}, so what it would loosen is ignored; see: stockade trust");
+        (ignored > 0).then_some(notice).into_iter().collect()
+    }
+}
+
+fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Resolved, CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
     let state = state_dir(&home);
     let stores =
         sibling_stores(&sessions_dir(&home)).map_err(|error| CliError::Record(state.clone(), error))?;
-    let layers = layers(args, &current, &workspace, own_files(&home, &state, &stores))?;
+    let own_files = sources::own_files(&home, &workspace, &state, &stores);
+    let sources = Sources::find(args, &current, &workspace, own_files)?;
     let tmpdir = private_tmpdir();
     let report = Some(report_places(&tmpdir, &state));
     let places = Places { workspace, home, tmpdir, report };
-    let policy = policy::resolve(&layers, &places, facts)?;
+    let standing = sources.repository.as_ref().map(|file| file.standing);
+    let resolve = |trusts| policy::resolve(&sources.layers(trusts), &places, facts);
+    let policy = resolve(standing == Some(Standing::Trusted))?;
     seccomp::check_names(&policy.settings.syscalls)?;
-    Ok(policy)
+    let is_ignored = standing.is_some_and(|standing| standing != Standing::Trusted);
+    let with = is_ignored.then(|| resolve(true)).transpose()?;
+    Ok(Resolved { policy, with, standing })
 }
 
-/// Machine policy, the user's profile with the flags, the repository's file,
-/// and what Stockade always keeps to itself.
-fn layers(
-    args: &JailArgs,
-    current: &Path,
-    workspace: &Path,
-    own_files: LayerSource,
-) -> Result<Vec<LayerSource>, CliError> {
-    let mut layers = vec![own_files];
-    let machine = Path::new(MACHINE_POLICY);
-    if machine.try_exists().map_err(|error| CliError::ProfileUnreadable(machine.into(), error))? {
-        layers.push(LayerSource {
-            kind: LayerKind::Machine,
-            profiles: profiles::load_machine(machine)?,
-            extra: Vec::new(),
-        });
-    }
-    let mut own = profiles::load(&args.profile)?;
-    own.extend(always::load()?);
-    layers.push(LayerSource {
-        kind: LayerKind::User,
-        profiles: own,
-        extra: args.allow.iter().map(|text| allow_rule(text, current)).collect::<Result<_, _>>()?,
-    });
-    let repository = workspace.join(REPOSITORY_POLICY);
-    if repository.symlink_metadata().is_ok() {
-        layers.push(LayerSource {
-            kind: LayerKind::Repository,
-            profiles: profiles::load_repository(&repository)?,
-            extra: Vec::new(),
-        });
-    }
-    Ok(layers)
-}
-
-/// Stockade's records are hidden and its settings never writable, whatever a
-/// profile says: who could change them could loosen the next run.
-fn own_files(home: &Path, state: &Path, stores: &[PathBuf]) -> LayerSource {
-    let rule = |access, path: &Path, why: &str| Rule::for_path(access, path, why, Rule::STOCKADE);
-    let mut extra = vec![
-        rule(Access::HIDDEN, state, "records of every session"),
-        rule(Access::HIDDEN, &approvals_dir(home), "where questions are answered"),
-        rule(Access::READ, &config_dir(home), "settings that loosen or tighten the next run"),
-        rule(Access::READ, Path::new("/etc/stockade"), "the machine's policy"),
-    ];
-    extra.extend(stores.iter().map(|store| rule(Access::HIDDEN, store, "what sessions keep for undo")));
-    LayerSource { kind: LayerKind::Machine, profiles: Vec::new(), extra }
+/// The workspace around a directory, or around the current one.
+pub(super) fn workspace_of(named: Option<&Path>) -> Result<PathBuf, CliError> {
+    let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
+    workspace(named, &current, &home()?)
 }
 
 /// `$XDG_STATE_HOME/stockade`.
@@ -177,21 +173,6 @@ fn report_places(tmpdir: &Path, state: &Path) -> ReportPlaces {
 pub(super) fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
-}
-
-/// `ACCESS=PATH` as a rule. The person typed this path, so a symbolic link in
-/// it is followed now.
-fn allow_rule(text: &OsStr, current: &Path) -> Result<Rule, CliError> {
-    let bad = || CliError::BadAllow(text.to_os_string());
-    let bytes = text.as_bytes();
-    let split = bytes.iter().position(|byte| *byte == b'=').ok_or_else(bad)?;
-    let (access, path) = (&bytes[..split], OsStr::from_bytes(&bytes[split + 1..]));
-    let access = std::str::from_utf8(access).ok().and_then(Access::by_name).ok_or_else(bad)?;
-    if path.is_empty() {
-        return Err(bad());
-    }
-    let real = real_as_far_as_it_exists(&current.join(path));
-    Ok(Rule::for_path(access, &real, "named on the command line", "command line"))
 }
 
 /// A path beneath a directory that is real already, with the same result as

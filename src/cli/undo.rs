@@ -1,11 +1,12 @@
 //! `stockade undo`: what a session did is taken back.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::args::{OnConflict, UndoArgs};
+use super::ask::{answer, ask};
 use super::error::CliError;
 use super::session::{chosen, opened};
 use super::{print, setup};
@@ -129,23 +130,6 @@ fn shown_path(path: &Path, base: &Path) -> String {
         return ".".into();
     }
     visible(&path.strip_prefix(base).unwrap_or(path).to_string_lossy())
-}
-
-/// Asks a question that only yes answers with yes.
-fn ask(question: &str) -> Result<bool, CliError> {
-    if !std::io::stdin().is_terminal() {
-        return Err(CliError::NobodyToAsk);
-    }
-    let answer = answer(&format!("{question} [y/N] "))?;
-    Ok(matches!(answer.as_str(), "y" | "yes"))
-}
-
-fn answer(question: &str) -> Result<String, CliError> {
-    eprint!("{question}");
-    std::io::stderr().flush().map_err(CliError::Output)?;
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(CliError::Output)?;
-    Ok(line.trim().to_lowercase())
 }
 
 /// Decides what becomes of conflicts.

@@ -20,7 +20,7 @@ use super::{
 const MOST_LINKS: usize = 40;
 
 /// Keeps git from rewriting history behind the user's back (`git-config(1)`).
-const COMMIT_ENV: [(&str, &str); 5] = [
+pub(super) const COMMIT_ENV: [(&str, &str); 5] = [
     ("GIT_CONFIG_COUNT", "2"),
     ("GIT_CONFIG_KEY_0", "gc.auto"),
     ("GIT_CONFIG_VALUE_0", "0"),

@@ -22,6 +22,7 @@ pub mod settings;
 mod sockets;
 mod split;
 mod trie;
+pub mod trust;
 pub mod vars;
 mod walk;
 mod words;

@@ -68,6 +68,11 @@ impl Jail {
         }
     }
 
+    /// A jail for which no profile is named.
+    pub fn by_default() -> Jail {
+        Jail::new("")
+    }
+
     /// A jail of profile `standard` in which a command removes as much as it likes of
     /// what others made in the session.
     pub fn without_bulk() -> Jail {
@@ -133,7 +138,10 @@ impl Jail {
     /// The beginning of `stockade run …`, up to the options.
     pub fn run_command(&self) -> Command {
         let mut command = self.bare_command(stockade());
-        command.arg("run").arg("--profile").arg(&self.profile);
+        command.arg("run");
+        if !self.profile.is_empty() {
+            command.arg("--profile").arg(&self.profile);
+        }
         if self.fixed {
             command.arg("--static");
         }

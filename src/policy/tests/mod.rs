@@ -14,6 +14,7 @@ mod rules;
 mod settings;
 mod sources;
 mod tree;
+mod trust;
 
 use std::path::Path;
 
