@@ -2,8 +2,8 @@
 
 mod bench;
 mod gen_syscalls;
-mod screens;
 mod tidy;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -46,6 +46,8 @@ enum Task {
     },
     /// Write the pictures of the program's screens in docs.
     Screens,
+    /// Write the table of levels in README.md.
+    Levels,
     /// Measure single system calls beneath a directory; `bench` runs this inside and outside the jail.
     #[command(hide = true)]
     Probe {
@@ -66,7 +68,8 @@ fn main() -> ExitCode {
         Task::GenSyscalls { check } => gen_syscalls::run(&root, check),
         Task::Tidy => tidy::run(&root),
         Task::Bench { rounds, only, write } => bench::run(&root, rounds, only, write),
-        Task::Screens => screens::run(&root),
+        Task::Screens => written::run(&root, &written::SCREENS),
+        Task::Levels => written::run(&root, &written::LEVELS),
         Task::Probe { directory } => bench::probe::run(&directory),
         Task::ProbeKeep { directory } => bench::keep::probe(&directory),
     };

@@ -5,6 +5,7 @@ mod builtin;
 mod errors;
 mod git;
 mod hints;
+mod levels;
 mod links;
 mod plans;
 mod properties;
