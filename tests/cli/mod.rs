@@ -3,6 +3,7 @@
 mod bad_input;
 mod completions;
 mod log;
+mod machine;
 mod names;
 mod trust;
 mod words;
