@@ -121,9 +121,12 @@ fn set_limits(limits: &Limits) -> Result<(), SysError> {
     Ok(())
 }
 
-/// Empties the four sets that give a process power.
+/// Empties the four sets that give a process power. What is in the ambient set
+/// is in the permitted and the inheritable set as well (`capabilities(7)`), so
+/// that it need not be looked at once these are empty.
 pub(super) fn drop_power() -> Result<(), String> {
-    for set in [CapSet::Ambient, CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+    caps::clear(None, CapSet::Ambient).map_err(|error| format!("{:?}: {error}", CapSet::Ambient))?;
+    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         caps::clear(None, set).map_err(|error| format!("{set:?}: {error}"))?;
         if !caps::read(None, set).is_ok_and(|capabilities| capabilities.is_empty()) {
             return Err(format!("{set:?} is not empty afterwards"));
@@ -137,11 +140,25 @@ pub(super) fn drop_power() -> Result<(), String> {
 /// with uid 0 an execve would fill the other sets again from it.
 fn drop_capabilities() -> Result<(), String> {
     if caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).unwrap_or(false) {
-        caps::clear(None, CapSet::Bounding).map_err(|error| format!("bounding set: {error}"))?;
+        empty_bounding_set()?;
     } else if getuid().is_root() && !caps::read(None, CapSet::Bounding).is_ok_and(|set| set.is_empty()) {
         return Err("the bounding set cannot be emptied without CAP_SETPCAP".into());
     }
     drop_power()
+}
+
+/// Takes every capability out of the bounding set without asking first whether
+/// it is there. Those that this kernel does not know cannot be taken out, and
+/// are not there.
+fn empty_bounding_set() -> Result<(), String> {
+    for capability in caps::all() {
+        if let Err(error) = caps::drop(None, CapSet::Bounding, capability)
+            && caps::has_cap(None, CapSet::Bounding, capability).unwrap_or(false)
+        {
+            return Err(format!("bounding set: {error}"));
+        }
+    }
+    Ok(())
 }
 
 /// Where `execvp(3)` would look for a command.
