@@ -17,7 +17,8 @@ use seccompiler::{
 
 use super::arch::Arch;
 use super::inspect::{Case, Condition, Test, cases, opens_for_change};
-use super::table::{Addresses, Inspection, Role, Row, Treatment, rows};
+use super::shorten::shorten;
+use super::table::{Addresses, Inspection, Role, Row, Treatment, numbered, rows};
 use crate::landlock::rights::RESOLVE_UNIX;
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Network, SyscallRules, UnixSockets};
@@ -81,7 +82,7 @@ impl<'a> Config<'a> {
             network: settings.network,
             unix_sockets: settings.unix_sockets,
             names_sockets: plan.policy.names_sockets(),
-            takes_sockets: can_take_descriptors(),
+            takes_sockets: plan.mode == Mode::Brokered && can_take_descriptors(),
             mediates_reads: plan.mediates_reads,
             syscalls: &settings.syscalls,
         }
@@ -183,8 +184,7 @@ pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
     let mut decided: Vec<(u32, Decision)> = Vec::with_capacity(config.arch.numbers().len());
     let mut failing: BTreeMap<i32, Rules> = BTreeMap::new();
     let mut notified = Rules::new();
-    for row in rows() {
-        let Some(number) = config.arch.number(row.name) else { continue };
+    for (row, number) in numbered(config.arch) {
         let decision = match verdict(&row, config) {
             Verdict::Run => Decision::Run,
             Verdict::Fail(errno) => Decision::Fail(errno),
@@ -217,7 +217,7 @@ pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
         chain.extend(program(notified, SeccompAction::Trace(0), config.arch)?);
     }
     chain.push(give(RET_ALLOW));
-    Ok(Program { instructions: chain, notifies })
+    Ok(Program { instructions: shorten(&chain), notifies })
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;

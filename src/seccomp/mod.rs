@@ -5,6 +5,7 @@ pub mod arch;
 pub mod filter;
 pub mod inspect;
 pub mod numbers;
+mod shorten;
 pub mod table;
 
 #[cfg(test)]

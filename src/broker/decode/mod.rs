@@ -17,7 +17,7 @@ pub(super) use sockets::{Address, Unix};
 use super::memory;
 use crate::path::Target;
 use crate::seccomp::Arch;
-use crate::seccomp::table::{Role, Treatment, rows};
+use crate::seccomp::table::{Role, Treatment, numbered};
 use crate::sys::Errno;
 
 /// Structs with a size argument may not exceed a page (`copy_struct_from_user`).
@@ -139,20 +139,16 @@ pub(super) struct Calls {
 impl Calls {
     /// Those of this architecture.
     pub(super) fn native() -> Calls {
-        let known = rows().filter_map(|row| {
+        let calls = numbered(Arch::NATIVE).filter_map(|(row, number)| {
             let (roles, kind) = match row.treatment {
                 Treatment::Broker(roles, _) => (roles, Kind::Metadata),
                 Treatment::Mediate(roles, _) => (roles, Kind::Names),
                 Treatment::Address(roles, _) => (roles, Kind::Sockets),
                 _ => return None,
             };
-            Some(Known { name: row.name, roles, kind })
+            Some((i32::try_from(number).ok()?, Known { name: row.name, roles, kind }))
         });
-        let numbered = known.filter_map(|known| {
-            let number = Arch::NATIVE.number(known.name)?;
-            Some((i32::try_from(number).ok()?, known))
-        });
-        Calls { by_number: numbered.collect() }
+        Calls { by_number: calls.collect() }
     }
 
     /// The call's name; a number that never should arrive here has none.

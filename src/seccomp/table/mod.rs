@@ -11,6 +11,8 @@ mod metadata;
 mod network;
 mod process;
 
+use super::arch::Arch;
+use super::numbers;
 use crate::sys::Errno;
 
 /// How a system call is treated.
@@ -171,11 +173,81 @@ const fn group(treatment: Treatment, why: &'static str, names: &'static [&'stati
     Group { treatment, why, names }
 }
 
+const SUBJECTS: [&[Group]; 6] =
+    [files::GROUPS, metadata::GROUPS, process::GROUPS, memory::GROUPS, network::GROUPS, machine::GROUPS];
+
 /// All rows.
 pub fn rows() -> impl Iterator<Item = Row> {
-    let subjects: [&'static [Group]; 6] =
-        [files::GROUPS, metadata::GROUPS, process::GROUPS, memory::GROUPS, network::GROUPS, machine::GROUPS];
-    subjects.into_iter().flatten().flat_map(|group| {
+    SUBJECTS.into_iter().flatten().flat_map(|group| {
         group.names.iter().map(|name| Row { name, treatment: group.treatment, why: group.why })
     })
+}
+
+/// The rows of calls that an architecture has, with their numbers.
+pub fn numbered(arch: Arch) -> impl Iterator<Item = (Row, u32)> {
+    static X86_64: [Option<u32>; COUNT] = numbers_of_rows(numbers::x86_64::NUMBERS);
+    static AARCH64: [Option<u32>; COUNT] = numbers_of_rows(numbers::aarch64::NUMBERS);
+    let numbers = match arch {
+        Arch::X86_64 => &X86_64,
+        Arch::Aarch64 => &AARCH64,
+    };
+    rows().zip(numbers).filter_map(|(row, number)| number.map(|number| (row, number)))
+}
+
+/// How many rows there are.
+const COUNT: usize = {
+    let (mut count, mut subject) = (0, 0);
+    while subject < SUBJECTS.len() {
+        let mut group = 0;
+        while group < SUBJECTS[subject].len() {
+            count += SUBJECTS[subject][group].names.len();
+            group += 1;
+        }
+        subject += 1;
+    }
+    count
+};
+
+/// The numbers of all rows, in their order: names are looked up by the compiler
+/// and not at every start.
+const fn numbers_of_rows(numbers: &[(&str, u32)]) -> [Option<u32>; COUNT] {
+    let mut found = [None; COUNT];
+    let (mut row, mut subject) = (0, 0);
+    while subject < SUBJECTS.len() {
+        let mut group = 0;
+        while group < SUBJECTS[subject].len() {
+            let names = SUBJECTS[subject][group].names;
+            let mut name = 0;
+            while name < names.len() {
+                found[row] = number_of(numbers, names[name].as_bytes());
+                row += 1;
+                name += 1;
+            }
+            group += 1;
+        }
+        subject += 1;
+    }
+    found
+}
+
+/// A binary search by name.
+const fn number_of(numbers: &[(&str, u32)], name: &[u8]) -> Option<u32> {
+    let (mut low, mut high) = (0, numbers.len());
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        let known = numbers[middle].0.as_bytes();
+        let mut same = 0;
+        while same < known.len() && same < name.len() && known[same] == name[same] {
+            same += 1;
+        }
+        if same == known.len() && same == name.len() {
+            return Some(numbers[middle].1);
+        }
+        if same < name.len() && (same == known.len() || known[same] < name[same]) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    None
 }
