@@ -132,8 +132,11 @@ pub fn resolve(sources: &[LayerSource], places: &Places, facts: &dyn Facts) -> R
 }
 
 fn rules_of(source: &LayerSource, places: &Places) -> Result<Vec<Rule>, PolicyError> {
-    let mut rules = Vec::new();
-    for spec in source.profiles.iter().flat_map(|profile| &profile.rules) {
+    let specs = || source.profiles.iter().flat_map(|profile| &profile.rules);
+    // Those that git needs come behind.
+    let most = specs().map(|spec| spec.paths.len()).sum::<usize>() + source.extra.len() + 16;
+    let mut rules = Vec::with_capacity(most);
+    for spec in specs() {
         for text in &spec.paths {
             rules.push(rule(spec, text, places)?);
         }

@@ -187,11 +187,25 @@ impl Wildcard {
 /// Whether a name fits a pattern in which `*` stands for any text, and other
 /// bytes for those that are the same to `same`.
 pub fn stars_match(pattern: &[u8], name: &[u8], same: impl Fn(&u8, &u8) -> bool) -> bool {
+    let equal = |a: &[u8], b: &[u8]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
+    let Some(first) = pattern.iter().position(|byte| *byte == b'*') else { return equal(name, pattern) };
+    let last = pattern.iter().rposition(|byte| *byte == b'*').unwrap_or(first);
+    // What stands before the first star and behind the last one tells most names apart.
+    let (head, tail) = (&pattern[..first], &pattern[last + 1..]);
+    let Some(end) = name.len().checked_sub(tail.len()).filter(|end| *end >= head.len()) else { return false };
+    equal(&name[end..], tail)
+        && equal(&name[..head.len()], head)
+        && middle_matches(&pattern[first..=last], &name[head.len()..end], same)
+}
+
+/// The same for a pattern that begins and ends with a star.
+fn middle_matches(pattern: &[u8], name: &[u8], same: impl Fn(&u8, &u8) -> bool) -> bool {
     let (mut pattern, mut name) = (pattern, name);
     // What follows the last star, and the name from where that is tried next.
     let mut retry: Option<(&[u8], &[u8])> = None;
     while let Some((head, tail)) = name.split_first() {
         match pattern.split_first() {
+            Some((b'*', [])) => return true,
             Some((b'*', rest)) => {
                 pattern = rest;
                 retry = Some((rest, tail));
