@@ -57,6 +57,33 @@ pub enum Command {
     Doctor(DoctorArgs),
 }
 
+/// A command line of `stockade run`. To learn what all other subcommands take
+/// costs more than all the rest of reading one, at every start.
+#[derive(Debug, Parser)]
+#[command(name = "stockade", version)]
+struct RunLine {
+    #[command(subcommand)]
+    command: RunOnly,
+}
+
+#[derive(Debug, Subcommand)]
+enum RunOnly {
+    Run(RunArgs),
+}
+
+impl CommandLine {
+    /// Reads the command line of this process.
+    pub fn read() -> Result<CommandLine, clap::Error> {
+        if std::env::args_os().nth(1).is_some_and(|first| first == "run")
+            && let Ok(RunLine { command: RunOnly::Run(args) }) = RunLine::try_parse()
+        {
+            return Ok(CommandLine { command: Command::Run(args) });
+        }
+        // What is asked for help, or mistaken, is answered by the whole.
+        CommandLine::try_parse()
+    }
+}
+
 /// What jail is meant; the same for every command that builds one.
 #[derive(Debug, Args)]
 pub struct JailArgs {

@@ -28,8 +28,6 @@ mod why;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::sys::with_causes;
 use args::{Command, CommandLine};
 use error::CliError;
@@ -42,7 +40,7 @@ const FAILED: u8 = 125;
 /// 127 where it was not found, 128 + n where signal n ended it.
 pub fn main() -> ExitCode {
     log_to_standard_error();
-    let command_line = match CommandLine::try_parse() {
+    let command_line = match CommandLine::read() {
         Ok(command_line) => command_line,
         Err(error) => return usage(&error),
     };
