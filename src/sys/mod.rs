@@ -4,6 +4,7 @@
 pub mod copy;
 mod error;
 pub mod file;
+pub mod heap;
 pub mod process;
 pub mod procfs;
 pub mod seccomp;
