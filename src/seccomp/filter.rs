@@ -1,15 +1,14 @@
 //! The table and a jail's settings as BPF programs.
 //!
 //! A seccompiler program has two actions, so there is one for each error that
-//! arguments decide about, and one for what the broker serves. In front of them
-//! stands a dispatch by hand, which decides at once where the number alone is
-//! enough: a search tree, for the kernel runs every filter for every number
-//! when it is installed. All are chained into one filter: where a program would
-//! let a call run, it goes on to the next instead.
+//! arguments decide about, and one for what the broker serves then. They are
+//! chained: where a program would let a call run, it goes on to the next
+//! instead. In front of them stands a dispatch, which decides at once where the
+//! number alone is enough. `link` makes a single filter of it all.
 
 use std::collections::BTreeMap;
 
-use libc::{BPF_ABS, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
+use libc::{BPF_JA, BPF_JMP, BPF_K, BPF_RET};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule,
@@ -17,7 +16,7 @@ use seccompiler::{
 
 use super::arch::Arch;
 use super::inspect::{Case, Condition, Test, cases, opens_for_change};
-use super::shorten::shorten;
+use super::link::{Decision, link};
 use super::table::{Addresses, Inspection, Role, Row, Treatment, numbered, rows};
 use crate::landlock::rights::RESOLVE_UNIX;
 use crate::policy::plan::{Mode, Plan};
@@ -32,7 +31,7 @@ const RET_NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const RET_TRACE: u32 = libc::SECCOMP_RET_TRACE;
 const RET_KILL_PROCESS: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 /// As if the kernel did not know the call.
-const ABSENT: u32 = RET_ERRNO | Errno::ENOSYS as u32;
+pub(super) const ABSENT: u32 = RET_ERRNO | Errno::ENOSYS as u32;
 
 /// Filters that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +45,9 @@ pub enum FilterError {
     /// The compiler of filters refuses the rules.
     #[error("the system-call filter cannot be compiled")]
     Backend(#[from] BackendError),
+    /// A program of the compiler jumps out of itself.
+    #[error("the system-call filter leads nowhere")]
+    Nowhere,
 }
 
 /// What decides about treatments, beside the table.
@@ -183,11 +185,11 @@ pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
     check_names(config.syscalls)?;
     let mut decided: Vec<(u32, Decision)> = Vec::with_capacity(config.arch.numbers().len());
     let mut failing: BTreeMap<i32, Rules> = BTreeMap::new();
-    let mut notified = Rules::new();
+    let (mut notified, mut notifies) = (Rules::new(), false);
     for (row, number) in numbered(config.arch) {
         let decision = match verdict(&row, config) {
-            Verdict::Run => Decision::Run,
-            Verdict::Fail(errno) => Decision::Fail(errno),
+            Verdict::Run => Decision::Give(RET_ALLOW),
+            Verdict::Fail(errno) => Decision::Give(RET_ERRNO | errno as u32),
             Verdict::FailIf(cases) => {
                 for case in cases {
                     let rules = failing.entry(case.errno as i32).or_default();
@@ -198,26 +200,27 @@ pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
             Verdict::NotifyIf(sets) => {
                 let rules = sets.iter().map(|conditions| rule(conditions)).collect::<Result<_, _>>()?;
                 notified.insert(number.into(), rules);
+                notifies = true;
                 Decision::GoOn
             }
             Verdict::Notify => {
-                notified.insert(number.into(), Vec::new());
-                Decision::GoOn
+                notifies = true;
+                Decision::Give(RET_NOTIFY)
             }
         };
         decided.push((number, decision));
     }
     decided.sort_unstable_by_key(|(number, _)| *number);
-    let notifies = !notified.is_empty();
-    let mut chain = dispatch(config.arch, &decided);
+    let mut chain = Vec::new();
     for (errno, rules) in failing {
         chain.extend(program(rules, SeccompAction::Errno(errno.unsigned_abs()), config.arch)?);
     }
-    if notifies {
+    if !notified.is_empty() {
         chain.extend(program(notified, SeccompAction::Trace(0), config.arch)?);
     }
     chain.push(give(RET_ALLOW));
-    Ok(Program { instructions: shorten(&chain), notifies })
+    let instructions = link(config.arch.audit_arch(), &intervals(&decided), &chain);
+    Ok(Program { instructions: instructions.ok_or(FilterError::Nowhere)?, notifies })
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -273,10 +276,6 @@ fn statement(code: u32, k: u32) -> Instruction {
     Instruction { code: code as u16, jt: 0, jf: 0, k }
 }
 
-fn jump(code: u32, k: u32, jt: u8, jf: u8) -> Instruction {
-    Instruction { code: (BPF_JMP | code | BPF_K) as u16, jt, jf, k }
-}
-
 fn give(value: u32) -> Instruction {
     statement(BPF_RET | BPF_K, value)
 }
@@ -286,57 +285,9 @@ fn go_on(skipped: usize) -> Instruction {
     statement(BPF_JMP | BPF_JA, u32::try_from(skipped).unwrap_or(u32::MAX))
 }
 
-/// What the number alone decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Decision {
-    Run,
-    Fail(Errno),
-    /// Up to the programs behind.
-    GoOn,
-}
-
-/// Loads the number and decides by it: `ENOSYS` for other architectures, x32,
-/// and numbers that have no row.
-fn dispatch(arch: Arch, decided: &[(u32, Decision)]) -> Vec<Instruction> {
-    let load = |offset| statement(BPF_LD | BPF_W | BPF_ABS, offset);
-    // Offsets in struct seccomp_data: nr 0, arch 4.
-    let mut program = vec![load(4), jump(BPF_JEQ, arch.audit_arch(), 1, 0), give(ABSENT), load(0)];
-    let tree = search(&intervals(decided));
-    let length = tree.len();
-    program.extend(tree.into_iter().enumerate().map(|(index, leaf_or_test)| match leaf_or_test {
-        Step::Do(instruction) => instruction,
-        Step::GoOn => go_on(length - index - 1),
-    }));
-    program
-}
-
-/// An instruction, or a jump behind the tree whose length is not known yet.
-enum Step {
-    Do(Instruction),
-    GoOn,
-}
-
-/// A binary search for the interval that a number is in.
-fn search(intervals: &[(u32, Decision)]) -> Vec<Step> {
-    if let [(_, decision)] = intervals {
-        return vec![match decision {
-            Decision::Run => Step::Do(give(RET_ALLOW)),
-            Decision::Fail(errno) => Step::Do(give(RET_ERRNO | *errno as u32)),
-            Decision::GoOn => Step::GoOn,
-        }];
-    }
-    let (below, above) = intervals.split_at(intervals.len() / 2);
-    let Some((first, _)) = above.first() else { return Vec::new() };
-    let (below, above) = (search(below), search(above));
-    let mut steps = vec![Step::Do(jump(BPF_JGE, *first, 0, 1)), Step::Do(go_on(below.len()))];
-    steps.extend(below);
-    steps.extend(above);
-    steps
-}
-
 /// All numbers as intervals of one decision each: where each one starts.
 fn intervals(decided: &[(u32, Decision)]) -> Vec<(u32, Decision)> {
-    const UNKNOWN: Decision = Decision::Fail(Errno::ENOSYS);
+    const UNKNOWN: Decision = Decision::Give(ABSENT);
     let mut intervals: Vec<(u32, Decision)> = Vec::new();
     let mut add = |start: u32, decision: Decision| {
         if intervals.last().is_none_or(|(_, last)| *last != decision) {

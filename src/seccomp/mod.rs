@@ -4,8 +4,8 @@
 pub mod arch;
 pub mod filter;
 pub mod inspect;
+mod link;
 pub mod numbers;
-mod shorten;
 pub mod table;
 
 #[cfg(test)]

@@ -1,17 +1,19 @@
-//! The same filter with fewer instructions.
+//! A dispatch and the programs behind it as one short filter.
 //!
 //! The kernel checks, translates and compiles every instruction when it takes a
-//! filter, which is part of the start-up time. A chain of programs says much
-//! twice: each one looks at the architecture and the number again, and each rule
-//! loads its argument again. So the chain is followed on every way through it
-//! with what is known there, and what remains is a graph in which equal ends
-//! stand once, written down anew.
+//! filter, and runs the filter once for every system-call number to build its
+//! allow cache. Both are part of the start-up time. So the dispatch is a search
+//! tree, and the programs, which say much twice (each one looks at the
+//! architecture and the number again, and each rule loads its argument again),
+//! are followed from each of its leaves with what is known there. What remains
+//! is a graph in which equal ends stand once, written down anew.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use libc::{BPF_ABS, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 
+use super::filter::ABSENT;
 use crate::sys::seccomp::Instruction;
 
 const LOAD: u16 = (BPF_LD | BPF_W | BPF_ABS) as u16;
@@ -25,15 +27,34 @@ const CLASS: u16 = 7;
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 
-/// Shortens a program. One that jumps out of itself, which no kernel takes,
-/// stays as it is.
-pub(super) fn shorten(program: &[Instruction]) -> Vec<Instruction> {
-    let mut graph = Graph { program, ..Graph::default() };
-    let Some(start) = graph.follow(0, Known::NOTHING) else { return program.to_vec() };
+/// What the number alone decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// The filter's answer.
+    Give(u32),
+    /// Up to the programs.
+    GoOn,
+}
+
+/// Links intervals of numbers (where each one starts) for one architecture and
+/// the programs for those that go on. Other architectures do not exist. None
+/// where a program jumps out of itself.
+pub(super) fn link(
+    architecture: u32,
+    intervals: &[(u32, Decision)],
+    programs: &[Instruction],
+) -> Option<Vec<Instruction>> {
+    let mut graph = Graph { programs, ..Graph::default() };
+    let known = Known { loaded: Some(NUMBER), architecture, low: 0, high: u32::MAX };
+    let tree = graph.search(intervals, known)?;
+    let number = graph.node(Node::Then(LOAD, NUMBER, tree));
+    let absent = graph.node(Node::Return(ABSENT));
+    let test = graph.node(Node::Test(EQUAL, architecture, number, absent));
+    let start = graph.node(Node::Then(LOAD, ARCHITECTURE, test));
     let mut written = Written { reversed: Vec::new(), places: vec![None; graph.nodes.len()] };
     written.place(&graph.nodes, start);
     written.reversed.reverse();
-    written.reversed
+    Some(written.reversed)
 }
 
 /// What is known at an instruction.
@@ -42,7 +63,7 @@ struct Known {
     /// The accumulator holds what is at this offset.
     loaded: Option<u32>,
     /// The architecture.
-    architecture: Option<u32>,
+    architecture: u32,
     /// The number is not below this …
     low: u32,
     /// … and not above this.
@@ -50,8 +71,6 @@ struct Known {
 }
 
 impl Known {
-    const NOTHING: Known = Known { loaded: None, architecture: None, low: 0, high: u32::MAX };
-
     /// What is known where a test holds, and where it does not; none for a way
     /// that nothing takes.
     fn after(self, code: u16, value: u32) -> (Option<Known>, Option<Known>) {
@@ -71,11 +90,8 @@ impl Known {
                 };
                 (number(value, value), others)
             }
-            (Some(ARCHITECTURE), EQUAL) => match self.architecture {
-                Some(known) if known == value => (Some(self), None),
-                Some(_) => (None, Some(self)),
-                None => (Some(Known { architecture: Some(value), ..self }), Some(self)),
-            },
+            (Some(ARCHITECTURE), EQUAL) if value == self.architecture => (Some(self), None),
+            (Some(ARCHITECTURE), EQUAL) => (None, Some(self)),
             _ => (Some(self), Some(self)),
         }
     }
@@ -98,29 +114,47 @@ impl Node {
     }
 }
 
-/// What is left of a program. Every node stands behind those it leads to.
+/// What is left of the programs. Every node stands behind those it leads to.
 #[derive(Default)]
 struct Graph<'a> {
-    program: &'a [Instruction],
+    programs: &'a [Instruction],
     nodes: Vec<Node>,
-    known: HashMap<Node, usize, BuildHasherDefault<Mixer>>,
-    followed: HashMap<(usize, Known), usize, BuildHasherDefault<Mixer>>,
+    known: Table<Node>,
+    /// What is left from an instruction on that loads something.
+    followed: Table<(usize, Known)>,
 }
 
+type Table<K> = HashMap<K, usize, BuildHasherDefault<Mixer>>;
+
 impl Graph<'_> {
-    /// What is left of everything from an instruction on. (A program ends, since
+    /// A binary search for the interval that the number is in.
+    fn search(&mut self, intervals: &[(u32, Decision)], known: Known) -> Option<usize> {
+        if let [(_, decision)] = intervals {
+            return match decision {
+                Decision::Give(answer) => Some(self.node(Node::Return(*answer))),
+                Decision::GoOn => self.follow(0, known),
+            };
+        }
+        let (below, above) = intervals.split_at(intervals.len() / 2);
+        let first = above.first()?.0;
+        let yes = self.search(above, Known { low: first, ..known })?;
+        let no = self.search(below, Known { high: first.checked_sub(1)?, ..known })?;
+        Some(self.test(AT_LEAST, first, yes, no))
+    }
+
+    /// What is left of the programs from an instruction on. (They end, since
     /// jumps lead forward.)
     fn follow(&mut self, mut index: usize, mut known: Known) -> Option<usize> {
-        // Steps that leave nothing behind.
-        let instruction = loop {
-            let instruction = self.program.get(index)?;
-            index = match instruction.code {
-                ALWAYS => index + 1 + instruction.k as usize,
-                LOAD if known.loaded == Some(instruction.k) => index + 1,
+        loop {
+            let Instruction { code, jt, jf, k } = *self.programs.get(index)?;
+            index = match code {
+                RETURN => return Some(self.node(Node::Return(k))),
+                ALWAYS => index + 1 + k as usize,
+                LOAD if known.loaded == Some(k) => index + 1,
+                LOAD => return self.load(index, k, known),
                 code if code & CLASS == BPF_JMP as u16 => {
-                    let [yes, no] =
-                        [instruction.jt, instruction.jf].map(|skip| index + 1 + usize::from(skip));
-                    match known.after(code, instruction.k) {
+                    let [yes, no] = [jt, jf].map(|skip| index + 1 + usize::from(skip));
+                    match known.after(code, k) {
                         (Some(after), None) => {
                             known = after;
                             yes
@@ -129,35 +163,35 @@ impl Graph<'_> {
                             known = after;
                             no
                         }
-                        _ => break instruction,
+                        (holds, not) => {
+                            let (yes, no) = (self.follow(yes, holds?)?, self.follow(no, not?)?);
+                            return Some(self.test(code, k, yes, no));
+                        }
                     }
                 }
-                _ => break instruction,
+                _ => {
+                    let next = self.follow(index + 1, Known { loaded: None, ..known })?;
+                    return Some(self.node(Node::Then(code, k, next)));
+                }
             };
-        };
+        }
+    }
+
+    /// What is left from a load on, whatever was loaded before.
+    fn load(&mut self, index: usize, offset: u32, known: Known) -> Option<usize> {
+        let known = Known { loaded: Some(offset), ..known };
         if let Some(node) = self.followed.get(&(index, known)) {
             return Some(*node);
         }
-        let node = self.rest(index, instruction, known)?;
+        let next = self.follow(index + 1, known)?;
+        let is_idle = !self.nodes[next].needs_accumulator();
+        let node = if is_idle { next } else { self.node(Node::Then(LOAD, offset, next)) };
         self.followed.insert((index, known), node);
         Some(node)
     }
 
-    fn rest(&mut self, index: usize, instruction: &Instruction, known: Known) -> Option<usize> {
-        let Instruction { code, jt, jf, k } = *instruction;
-        if code == RETURN {
-            return Some(self.node(Node::Return(k)));
-        }
-        if code & CLASS == BPF_JMP as u16 {
-            let (yes, no) = known.after(code, k);
-            let yes = self.follow(index + 1 + usize::from(jt), yes?)?;
-            let no = self.follow(index + 1 + usize::from(jf), no?)?;
-            return Some(if yes == no { yes } else { self.node(Node::Test(code, k, yes, no)) });
-        }
-        let loaded = (code == LOAD).then_some(k);
-        let next = self.follow(index + 1, Known { loaded, ..known })?;
-        let is_idle = code == LOAD && !self.nodes[next].needs_accumulator();
-        Some(if is_idle { next } else { self.node(Node::Then(code, k, next)) })
+    fn test(&mut self, code: u16, value: u32, yes: usize, no: usize) -> usize {
+        if yes == no { yes } else { self.node(Node::Test(code, value, yes, no)) }
     }
 
     fn node(&mut self, node: Node) -> usize {
