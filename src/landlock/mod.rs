@@ -30,6 +30,9 @@ pub enum LandlockError {
     /// out of the user's own reach.
     #[error("Landlock: {} cannot be granted", .0.display())]
     Path(PathBuf, #[source] SysError),
+    /// The ruleset's descriptor cannot be duplicated.
+    #[error("Landlock: the ruleset's descriptor cannot be duplicated")]
+    Descriptor(#[source] std::io::Error),
     /// The kernel took the ruleset and enforces less than all of it.
     #[error("Landlock: the kernel enforces the ruleset only in part")]
     Partial,
@@ -87,8 +90,9 @@ pub fn prepare(plan: &Plan, abi: u32) -> Result<Prepared, LandlockError> {
 
 impl Prepared {
     /// Restricts the calling thread, for good.
-    pub fn apply(self) -> Result<(), LandlockError> {
-        let RestrictionStatus { ruleset, no_new_privs, .. } = self.ruleset.restrict_self()?;
+    pub fn apply(&self) -> Result<(), LandlockError> {
+        let ruleset = self.ruleset.try_clone().map_err(LandlockError::Descriptor)?;
+        let RestrictionStatus { ruleset, no_new_privs, .. } = ruleset.restrict_self()?;
         if ruleset == RulesetStatus::FullyEnforced && no_new_privs {
             Ok(())
         } else {

@@ -2,13 +2,14 @@
 //! what needs a right comes before that right is given up.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use caps::{CapSet, Capability};
 use nix::sys::prctl;
 use nix::sys::resource::Resource;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Pid, execve, getppid, getuid};
 
 use super::env;
@@ -18,7 +19,8 @@ use crate::policy::{Limits, Settings};
 use crate::seccomp::Program;
 use crate::sys::{self, Errno, SysError, process};
 
-/// Everything the child needs, made ready by the parent.
+/// Everything the child needs, made ready by the parent, whose it stays: the
+/// child may share the parent's memory.
 pub(super) struct Child<'a> {
     pub(super) parent: Pid,
     pub(super) socket: End,
@@ -28,52 +30,65 @@ pub(super) struct Child<'a> {
     /// The command as typed; the first of `argv`.
     pub(super) command: &'a OsStr,
     pub(super) argv: Vec<CString>,
+    /// The signals that are kept from the command, as they were from the parent.
+    pub(super) signals: SigSet,
 }
 
 impl Child<'_> {
     /// Restricts this process and becomes the command.
-    pub(super) fn run(self) -> ! {
-        let Child { parent, socket, settings, ruleset, filter, command, argv } = self;
-        let failure = match restrict(parent, &settings.limits, ruleset, &filter) {
+    pub(super) fn run(&self) -> ! {
+        let failure = match self.restrict() {
             Err(failure) => failure,
-            Ok(listener) => match start(&socket, listener, settings, command) {
+            Ok(listener) => match self.start(listener) {
                 Err(error) => Message::Failed(error.to_string()),
-                Ok(image) => Message::Exec(execute(&image.candidates, &argv, &image.environment)),
+                Ok(image) => Message::Exec(execute(&image.candidates, &self.argv, &image.environment)),
             },
         };
         // If the parent is gone there is nobody to tell.
-        let _ = socket.send(&failure);
+        let _ = self.socket.send(&failure);
         process::exit_now(125)
     }
-}
 
-fn restrict(
-    parent: Pid,
-    limits: &Limits,
-    ruleset: Prepared,
-    filter: &Program,
-) -> Result<Option<std::os::fd::OwnedFd>, Message> {
-    let failed = |error: &dyn std::fmt::Display| Message::Failed(error.to_string());
-    let system = |call: &'static str| move |errno| Message::Failed(SysError::new(call, errno).to_string());
-    prctl::set_pdeathsig(Signal::SIGKILL).map_err(system("prctl(PR_SET_PDEATHSIG)"))?;
-    if getppid() != parent {
-        return Err(Message::Failed("the launcher is gone".into()));
+    fn restrict(&self) -> Result<Option<OwnedFd>, Message> {
+        let failed = |error: &dyn std::fmt::Display| Message::Failed(error.to_string());
+        let system =
+            |call: &'static str| move |errno| Message::Failed(SysError::new(call, errno).to_string());
+        prctl::set_pdeathsig(Signal::SIGKILL).map_err(system("prctl(PR_SET_PDEATHSIG)"))?;
+        if getppid() != self.parent {
+            return Err(Message::Failed("the launcher is gone".into()));
+        }
+        // Rust programs start with SIGPIPE ignored, which the command must not inherit.
+        process::default_signal(Signal::SIGPIPE).map_err(system("sigaction(SIGPIPE)"))?;
+        set_limits(&self.settings.limits).map_err(|error| failed(&error))?;
+        process::close_on_exec_above_2().map_err(|error| failed(&error))?;
+        prctl::set_no_new_privs().map_err(system("prctl(PR_SET_NO_NEW_PRIVS)"))?;
+        drop_capabilities().map_err(Message::Capabilities)?;
+        self.ruleset.apply().map_err(|error| Message::Failed(sys::with_causes(&error)))?;
+        if !self.filter.notifies {
+            sys::seccomp::install(&self.filter.instructions).map_err(|error| failed(&error))?;
+            return Ok(None);
+        }
+        match sys::seccomp::install_with_listener(&self.filter.instructions) {
+            Ok(listener) => Ok(Some(listener)),
+            Err(SysError { errno: Errno::EBUSY, .. }) => Err(Message::ListenerTaken),
+            Err(error) => Err(failed(&error)),
+        }
     }
-    // Rust programs start with SIGPIPE ignored, which the command must not inherit.
-    process::default_signal(Signal::SIGPIPE).map_err(system("sigaction(SIGPIPE)"))?;
-    set_limits(limits).map_err(|error| failed(&error))?;
-    process::close_on_exec_above_2().map_err(|error| failed(&error))?;
-    prctl::set_no_new_privs().map_err(system("prctl(PR_SET_NO_NEW_PRIVS)"))?;
-    drop_capabilities().map_err(Message::Capabilities)?;
-    ruleset.apply().map_err(|error| Message::Failed(sys::with_causes(&error)))?;
-    if !filter.notifies {
-        sys::seccomp::install(&filter.instructions).map_err(|error| failed(&error))?;
-        return Ok(None);
-    }
-    match sys::seccomp::install_with_listener(&filter.instructions) {
-        Ok(listener) => Ok(Some(listener)),
-        Err(SysError { errno: Errno::EBUSY, .. }) => Err(Message::ListenerTaken),
-        Err(error) => Err(failed(&error)),
+
+    /// Tells the parent that the jail stands. With a listener it waits for the
+    /// go; meanwhile there is time to work out the environment.
+    fn start(&self, listener: Option<OwnedFd>) -> Result<Image, SysError> {
+        let waits = listener.is_some();
+        self.socket.send(&Message::Ready(listener))?;
+        let environment = env::build(&self.settings.env, std::env::vars_os());
+        let path = environment.get(OsStr::new("PATH")).map(OsString::as_os_str);
+        let candidates = candidates(self.command, path);
+        let image = Image { environment: env::for_exec(&environment), candidates };
+        if waits && !matches!(self.socket.receive()?, Message::Go) {
+            return Err(SysError::new("waiting for the launcher", Errno::EPIPE));
+        }
+        process::let_signals_come(&self.signals)?;
+        Ok(image)
     }
 }
 
@@ -82,25 +97,6 @@ struct Image {
     environment: Vec<CString>,
     /// Where to look for the command, in order.
     candidates: Vec<CString>,
-}
-
-/// Tells the parent that the jail stands, and waits for the go. Meanwhile
-/// there is time to work out the environment.
-fn start(
-    socket: &End,
-    listener: Option<std::os::fd::OwnedFd>,
-    settings: &Settings,
-    command: &OsStr,
-) -> Result<Image, SysError> {
-    socket.send(&Message::Ready(listener))?;
-    let environment = env::build(&settings.env, std::env::vars_os());
-    let path = environment.get(OsStr::new("PATH")).map(OsString::as_os_str);
-    let candidates = candidates(command, path);
-    let image = Image { environment: env::for_exec(&environment), candidates };
-    match socket.receive()? {
-        Message::Go => Ok(image),
-        _ => Err(SysError::new("waiting for the launcher", Errno::EPIPE)),
-    }
 }
 
 fn set_limits(limits: &Limits) -> Result<(), SysError> {

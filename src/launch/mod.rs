@@ -12,6 +12,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::sys::prctl;
+use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, getpid};
 
 pub use error::LaunchError;
@@ -70,44 +71,59 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
         filter,
         command,
         argv,
+        signals: process::keep_signals_waiting()?,
     };
+    let signals = child.signals;
+    let started = start(&child);
+    // The child's end must be closed here, to notice when the child closes it.
+    drop(child);
+    let ended = started.and_then(|pid| {
+        let ended = supervise(pid, &ours, &signals, &request, command);
+        if ended.is_err() {
+            parent::kill_the_rest();
+        }
+        ended
+    });
+    // Also where nothing came of it.
+    process::let_signals_come(&signals)?;
+    ended
+}
+
+/// Starts the child. Where it waits for nothing it can share this process's
+/// memory until it executes the command.
+fn start(child: &Child<'_>) -> Result<Pid, LaunchError> {
+    if !child.filter.notifies {
+        return Ok(process::start_sharing_memory(child, Child::run)?);
+    }
     match process::fork_single_threaded()? {
-        ForkResult::Child => {
-            drop(ours);
-            child.run()
-        }
-        ForkResult::Parent { child: pid } => {
-            // The child's end must be closed here, to notice when the child closes it.
-            drop(child);
-            let ended = supervise(pid, &ours, &request, command);
-            if ended.is_err() {
-                parent::kill_the_rest();
-            }
-            ended
-        }
+        ForkResult::Child => child.run(),
+        ForkResult::Parent { child } => Ok(child),
     }
 }
 
-/// The parent's part, from the fork to the command's end.
-fn supervise(pid: Pid, socket: &End, request: &Request<'_>, command: &OsStr) -> Result<Ended, LaunchError> {
+/// The parent's part, from the start of the child to the command's end.
+fn supervise(
+    pid: Pid,
+    socket: &End,
+    signals: &SigSet,
+    request: &Request<'_>,
+    command: &OsStr,
+) -> Result<Ended, LaunchError> {
     child::drop_power().map_err(LaunchError::Capabilities)?;
     parent::leave_signals_to(pid)?;
+    process::let_signals_come(signals)?;
     let listener = match socket.receive()? {
         Message::Ready(listener) => listener,
         other => return Err(failure(other, command)),
     };
-    let broker: Option<Broker> = match listener {
-        Some(listener) => {
-            request.records.keeper.follow(pid);
-            let records = request.records.clone();
-            Some(
-                broker::start(listener, request.plan, landlock::abi(), records, pid)
-                    .map_err(LaunchError::Broker)?,
-            )
-        }
-        None => None,
-    };
-    socket.send(&Message::Go)?;
+    let mut broker: Option<Broker> = None;
+    if let Some(listener) = listener {
+        request.records.keeper.follow(pid);
+        let records = request.records.clone();
+        let started = broker::start(listener, request.plan, landlock::abi(), records, pid);
+        broker = Some(started.map_err(LaunchError::Broker)?);
+        socket.send(&Message::Go)?;
+    }
     match socket.receive()? {
         Message::Closed => {}
         other => return Err(failure(other, command)),

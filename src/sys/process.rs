@@ -1,11 +1,13 @@
 //! Processes: fork, descriptors of others, what is closed and what is inherited.
 
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
 use nix::unistd::{ForkResult, Pid};
 
 use super::{SysError, check};
@@ -25,6 +27,56 @@ pub fn fork_single_threaded() -> Result<ForkResult, SysError> {
     }
     // SAFETY: there is one thread, so no lock is held by another.
     unsafe { nix::unistd::fork() }.map_err(|errno| SysError::new("fork()", errno))
+}
+
+/// What a child knows, and what it does with that.
+type Start<'a, T> = (&'a T, fn(&T) -> !);
+
+/// Starts a child that shares this process's memory, and waits until it has
+/// executed a program or ended (`clone(2)` with `CLONE_VM` and `CLONE_VFORK`).
+/// That spares both the copying of memory. All but memory is the child's own.
+///
+/// The child does what this thread could do in its place, which waits: so it
+/// may allocate and take locks. What it has made when it executes stays here.
+pub fn start_sharing_memory<T>(child: &T, run: fn(&T) -> !) -> Result<Pid, SysError> {
+    const STACK: usize = 256 * 1024;
+    extern "C" fn enter<T>(start: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: it is what is handed over below, and lives as long as the caller waits.
+        let (child, run) = unsafe { *start.cast::<Start<'_, T>>() };
+        run(child)
+    }
+    let failed = |errno| SysError::new("clone(CLONE_VM|CLONE_VFORK)", errno);
+    let length = NonZeroUsize::new(STACK).ok_or_else(|| failed(Errno::EINVAL))?;
+    let (access, kind) =
+        (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE | MapFlags::MAP_STACK);
+    // SAFETY: a new mapping, of which nobody else knows.
+    let stack = unsafe { mmap_anonymous(None, length, access, kind) }.map_err(failed)?;
+    let mut start: Start<'_, T> = (child, run);
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack grows down from its end, and is the child's alone until
+    // it has another one. This thread, whose thread-local data the child uses
+    // as well, does nothing until then.
+    let result = unsafe {
+        let top = stack.as_ptr().byte_add(STACK);
+        libc::clone(enter::<T>, top, flags, (&raw mut start).cast())
+    };
+    let pid = check(result.into()).map_err(failed);
+    // SAFETY: the child uses it no more. A failure would only waste it.
+    let _ = unsafe { munmap(stack, STACK) };
+    Ok(Pid::from_raw(libc::c_int::try_from(pid?).map_err(|_| failed(Errno::EINVAL))?))
+}
+
+/// Keeps all signals waiting that can be, until [`let_signals_come`]. Gives
+/// which ones were kept before.
+pub fn keep_signals_waiting() -> Result<SigSet, SysError> {
+    SigSet::all()
+        .thread_swap_mask(SigmaskHow::SIG_SETMASK)
+        .map_err(|errno| SysError::new("pthread_sigmask(SIG_SETMASK, ~[])", errno))
+}
+
+/// Keeps only these signals waiting.
+pub fn let_signals_come(waiting: &SigSet) -> Result<(), SysError> {
+    waiting.thread_set_mask().map_err(|errno| SysError::new("pthread_sigmask(SIG_SETMASK)", errno))
 }
 
 /// A descriptor that stands for a process (`pidfd_open(2)`, Linux 5.3).
