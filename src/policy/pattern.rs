@@ -187,10 +187,17 @@ impl Wildcard {
 /// Whether a name fits a pattern in which `*` stands for any text, and other
 /// bytes for those that are the same to `same`.
 pub fn stars_match(pattern: &[u8], name: &[u8], same: impl Fn(&u8, &u8) -> bool) -> bool {
+    // Most names are told apart by their ends.
+    let differs = |known: Option<&u8>, byte: Option<&u8>| match (known, byte) {
+        (Some(b'*') | None, _) => false,
+        (Some(known), byte) => !byte.is_some_and(|byte| same(byte, known)),
+    };
+    if differs(pattern.first(), name.first()) || differs(pattern.last(), name.last()) {
+        return false;
+    }
     let equal = |a: &[u8], b: &[u8]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b));
     let Some(first) = pattern.iter().position(|byte| *byte == b'*') else { return equal(name, pattern) };
     let last = pattern.iter().rposition(|byte| *byte == b'*').unwrap_or(first);
-    // What stands before the first star and behind the last one tells most names apart.
     let (head, tail) = (&pattern[..first], &pattern[last + 1..]);
     let Some(end) = name.len().checked_sub(tail.len()).filter(|end| *end >= head.len()) else { return false };
     equal(&name[end..], tail)
