@@ -10,7 +10,7 @@ use caps::{CapSet, Capability};
 use nix::sys::prctl;
 use nix::sys::resource::Resource;
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{Pid, execve, getppid, getuid};
+use nix::unistd::{Pid, execve, getpid, getppid, getuid};
 
 use super::env;
 use super::handshake::{End, Message};
@@ -20,7 +20,7 @@ use crate::seccomp::Program;
 use crate::sys::{self, Errno, SysError, process};
 
 /// Everything the child needs, made ready by the parent, whose it stays: the
-/// child may share the parent's memory.
+/// child shares the parent's memory.
 pub(super) struct Child<'a> {
     pub(super) parent: Pid,
     pub(super) socket: End,
@@ -79,7 +79,7 @@ impl Child<'_> {
     /// go; meanwhile there is time to work out the environment.
     fn start(&self, listener: Option<OwnedFd>) -> Result<Image, SysError> {
         let waits = listener.is_some();
-        self.socket.send(&Message::Ready(listener))?;
+        self.socket.send(&Message::Ready(listener, getpid()))?;
         let environment = env::build(&self.settings.env, std::env::vars_os());
         let path = environment.get(OsStr::new("PATH")).map(OsString::as_os_str);
         let candidates = candidates(self.command, path);

@@ -6,9 +6,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::cmsg_space;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
-    socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg,
+    sendmsg, shutdown, socketpair,
 };
+use nix::unistd::Pid;
 
 use crate::sys::{Errno, SysError};
 
@@ -24,8 +25,8 @@ pub(super) struct End {
 /// A message.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// Child: restricted, and here is the listener, if there is one.
-    Ready(Option<OwnedFd>),
+    /// Child: restricted, here is the listener, if there is one, and this is who I am.
+    Ready(Option<OwnedFd>, Pid),
     /// Parent: execute.
     Go,
     /// Child: something failed; in words.
@@ -52,9 +53,9 @@ impl End {
     pub(super) fn send(&self, message: &Message) -> Result<(), SysError> {
         let mut listener = None;
         let (tag, text): (u8, Vec<u8>) = match message {
-            Message::Ready(fd) => {
+            Message::Ready(fd, pid) => {
                 listener = fd.as_ref().map(|fd| [fd.as_raw_fd()]);
-                (b'r', Vec::new())
+                (b'r', pid.as_raw().to_ne_bytes().into())
             }
             Message::Go => (b'g', Vec::new()),
             Message::Failed(text) => (b'f', text.clone().into_bytes()),
@@ -92,18 +93,42 @@ impl End {
             return Ok(Message::Closed);
         };
         let words = || String::from_utf8_lossy(text).into_owned();
+        let number = || text.first_chunk().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
         Ok(match tag {
-            b'r' => Message::Ready(listener),
+            b'r' => Message::Ready(listener, Pid::from_raw(number())),
             b'g' => Message::Go,
             b'l' => Message::ListenerTaken,
             b'c' => Message::Capabilities(words()),
-            b'x' => {
-                let mut errno = [0; 4];
-                errno.copy_from_slice(text.get(..4).unwrap_or(&[0; 4]));
-                Message::Exec(Errno::from_raw(i32::from_ne_bytes(errno)))
-            }
+            b'x' => Message::Exec(Errno::from_raw(number())),
             _ => Message::Failed(words()),
         })
+    }
+}
+
+/// Somebody waits at the other end for a message from this one, which may never come.
+pub(super) struct Waiting<'a> {
+    end: Option<&'a End>,
+}
+
+impl Waiting<'_> {
+    /// Takes over what is due to who waits at the other end of this one.
+    pub(super) fn at(end: &End) -> Waiting<'_> {
+        Waiting { end: Some(end) }
+    }
+
+    /// The message was sent.
+    pub(super) fn sent(mut self) {
+        self.end = None;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    /// Lets the other end know that no message will come.
+    fn drop(&mut self) {
+        if let Some(End { socket }) = self.end {
+            // ENOTCONN: nobody waits any more.
+            let _ = shutdown(socket.as_raw_fd(), Shutdown::Write);
+        }
     }
 }
 

@@ -10,10 +10,11 @@ mod parent;
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::thread;
 
 use nix::sys::prctl;
 use nix::sys::signal::SigSet;
-use nix::unistd::{ForkResult, Pid, getpid};
+use nix::unistd::{Pid, getpid};
 
 pub use error::LaunchError;
 
@@ -24,7 +25,7 @@ use crate::seccomp::{self, Config};
 use crate::sys::{SysError, process};
 use child::Child;
 use dirs::Made;
-use handshake::{End, Message};
+use handshake::{End, Message, Waiting};
 
 /// What to run, and in which jail.
 #[derive(Debug)]
@@ -39,6 +40,13 @@ pub struct Request<'a> {
     pub records: Records,
 }
 
+impl Request<'_> {
+    /// The command as typed.
+    fn command(&self) -> &OsStr {
+        self.argv.first().map_or(OsStr::new(""), OsString::as_os_str)
+    }
+}
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
@@ -46,16 +54,15 @@ pub struct Ended {
     pub status: u8,
 }
 
-/// Runs a command in a jail. The calling process must have one thread; it
-/// loses its capabilities, and its signal handling is the command's until it
-/// returns.
+/// Runs a command in a jail. The calling process must have one thread, for
+/// others would keep their capabilities; it loses its own, and its signal
+/// handling is the command's until it returns.
 pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
     let plan = request.plan;
     let abi = landlock::abi();
     check_kernel(plan, abi, request.best_effort)?;
     let filter = seccomp::compile(&Config::of(plan, abi))?;
     let argv = c_strings(request.argv)?;
-    let command = request.argv.first().map_or(OsStr::new(""), OsString::as_os_str);
 
     // From here on there is something to clean up, which dropping it does.
     let _made = Made::new(plan, &request.records.log)?;
@@ -69,64 +76,84 @@ pub fn run(request: Request<'_>) -> Result<Ended, LaunchError> {
         settings: &plan.policy.settings,
         ruleset,
         filter,
-        command,
+        command: request.command(),
         argv,
         signals: process::keep_signals_waiting()?,
     };
     let signals = child.signals;
-    let started = start(&child);
-    // The child's end must be closed here, to notice when the child closes it.
-    drop(child);
-    let ended = started.and_then(|pid| {
-        let ended = supervise(pid, &ours, &signals, &request, command);
-        if ended.is_err() {
-            parent::kill_the_rest();
-        }
-        ended
-    });
+    let ended =
+        start(child, &ours, &request).and_then(|(pid, broker)| supervise(pid, &ours, broker, &request));
+    if ended.is_err() {
+        parent::kill_the_rest();
+    }
     // Also where nothing came of it.
     process::let_signals_come(&signals)?;
     ended
 }
 
-/// Starts the child. Where it waits for nothing it can share this process's
-/// memory until it executes the command.
-fn start(child: &Child<'_>) -> Result<Pid, LaunchError> {
-    if !child.filter.notifies {
-        return Ok(process::start_sharing_memory(child, Child::run)?);
-    }
-    match process::fork_single_threaded()? {
-        ForkResult::Child => child.run(),
-        ForkResult::Parent { child } => Ok(child),
-    }
+/// Starts the child, which shares this process's memory until it executes the
+/// command. This thread waits for that, so where there is a broker another one
+/// starts it and gives the child the go.
+fn start(
+    child: Child<'_>,
+    socket: &End,
+    request: &Request<'_>,
+) -> Result<(Pid, Option<Broker>), LaunchError> {
+    let signals = child.signals;
+    thread::scope(|scope| {
+        let host = child.filter.notifies.then(|| {
+            let work = move || host(socket, &signals, request);
+            thread::Builder::new().name("host".into()).spawn_scoped(scope, work)
+        });
+        let host = host.transpose().map_err(LaunchError::Broker)?;
+        let pid = process::start_sharing_memory(&child, Child::run);
+        // The child's end must be closed here, to notice when the child closes it.
+        drop(child);
+        let pid = pid?;
+        child::drop_power().map_err(LaunchError::Capabilities)?;
+        parent::leave_signals_to(pid)?;
+        process::let_signals_come(&signals)?;
+        let Some(host) = host else {
+            return match socket.receive()? {
+                Message::Ready(..) => Ok((pid, None)),
+                other => Err(failure(other, request.command())),
+            };
+        };
+        // A panic of the thread was printed when it happened.
+        let broker = host.join().map_err(|_| LaunchError::Vanished)??;
+        Ok((pid, Some(broker)))
+    })
 }
 
-/// The parent's part, from the start of the child to the command's end.
+/// Starts the broker once the jail stands, and gives the child the go. Where
+/// that fails the child learns it, for the thread that started it waits.
+fn host(socket: &End, signals: &SigSet, request: &Request<'_>) -> Result<Broker, LaunchError> {
+    let waiting = Waiting::at(socket);
+    // Each thread has capabilities of its own, and gives them to those it starts.
+    child::drop_power().map_err(LaunchError::Capabilities)?;
+    process::let_signals_come(signals)?;
+    let (listener, pid) = match socket.receive()? {
+        Message::Ready(Some(listener), pid) => (listener, pid),
+        other => return Err(failure(other, request.command())),
+    };
+    request.records.keeper.follow(pid);
+    let broker = broker::start(listener, request.plan, landlock::abi(), request.records.clone(), pid)
+        .map_err(LaunchError::Broker)?;
+    socket.send(&Message::Go)?;
+    waiting.sent();
+    Ok(broker)
+}
+
+/// The parent's part, from when the command is about to be executed to its end.
 fn supervise(
     pid: Pid,
     socket: &End,
-    signals: &SigSet,
+    broker: Option<Broker>,
     request: &Request<'_>,
-    command: &OsStr,
 ) -> Result<Ended, LaunchError> {
-    child::drop_power().map_err(LaunchError::Capabilities)?;
-    parent::leave_signals_to(pid)?;
-    process::let_signals_come(signals)?;
-    let listener = match socket.receive()? {
-        Message::Ready(listener) => listener,
-        other => return Err(failure(other, command)),
-    };
-    let mut broker: Option<Broker> = None;
-    if let Some(listener) = listener {
-        request.records.keeper.follow(pid);
-        let records = request.records.clone();
-        let started = broker::start(listener, request.plan, landlock::abi(), records, pid);
-        broker = Some(started.map_err(LaunchError::Broker)?);
-        socket.send(&Message::Go)?;
-    }
     match socket.receive()? {
         Message::Closed => {}
-        other => return Err(failure(other, command)),
+        other => return Err(failure(other, request.command())),
     }
     // While the command runs there is time for what is left of other runs.
     dirs::remove_stale(request.plan);
@@ -144,7 +171,7 @@ fn failure(message: Message, command: &OsStr) -> LaunchError {
         Message::ListenerTaken => LaunchError::ListenerTaken,
         Message::Capabilities(text) => LaunchError::Capabilities(text),
         Message::Exec(errno) => LaunchError::Exec(command.to_os_string(), errno),
-        Message::Ready(_) | Message::Go | Message::Closed => LaunchError::Vanished,
+        Message::Ready(..) | Message::Go | Message::Closed => LaunchError::Vanished,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Processes: fork, descriptors of others, what is closed and what is inherited.
+//! Processes: starting them, descriptors of others, what is closed and what is inherited.
 
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -8,26 +8,9 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::Pid;
 
 use super::{SysError, check};
-
-/// `fork(2)`. The caller must have one thread, so that the child may allocate.
-pub fn fork_single_threaded() -> Result<ForkResult, SysError> {
-    const PATIENCE: u32 = 1000;
-    // A thread that was joined may be listed for a moment longer.
-    let is_alone = (0..PATIENCE).any(|attempt| {
-        if attempt > 0 {
-            std::thread::sleep(std::time::Duration::from_micros(100));
-        }
-        std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1)
-    });
-    if !is_alone {
-        return Err(SysError::new("fork() with more than one thread", Errno::EBUSY));
-    }
-    // SAFETY: there is one thread, so no lock is held by another.
-    unsafe { nix::unistd::fork() }.map_err(|errno| SysError::new("fork()", errno))
-}
 
 /// What a child knows, and what it does with that.
 type Start<'a, T> = (&'a T, fn(&T) -> !);
