@@ -200,30 +200,13 @@ pub fn stars_match(pattern: &[u8], name: &[u8], same: impl Fn(&u8, &u8) -> bool)
     let last = pattern.iter().rposition(|byte| *byte == b'*').unwrap_or(first);
     let (head, tail) = (&pattern[..first], &pattern[last + 1..]);
     let Some(end) = name.len().checked_sub(tail.len()).filter(|end| *end >= head.len()) else { return false };
+    let middle = &name[head.len()..end];
+    // Each text between two stars where it comes first: that leaves the most.
+    let mut texts = pattern[first..=last].split(|byte| *byte == b'*').filter(|text| !text.is_empty());
+    let find = |rest: &[u8], text: &[u8]| rest.windows(text.len()).position(|part| equal(part, text));
     equal(&name[end..], tail)
         && equal(&name[..head.len()], head)
-        && middle_matches(&pattern[first..=last], &name[head.len()..end], same)
-}
-
-/// The same for a pattern that begins and ends with a star.
-fn middle_matches(pattern: &[u8], name: &[u8], same: impl Fn(&u8, &u8) -> bool) -> bool {
-    let (mut pattern, mut name) = (pattern, name);
-    // What follows the last star, and the name from where that is tried next.
-    let mut retry: Option<(&[u8], &[u8])> = None;
-    while let Some((head, tail)) = name.split_first() {
-        match pattern.split_first() {
-            Some((b'*', [])) => return true,
-            Some((b'*', rest)) => {
-                pattern = rest;
-                retry = Some((rest, tail));
-            }
-            Some((first, rest)) if same(head, first) => (pattern, name) = (rest, tail),
-            _ => {
-                let Some((rest, later)) = retry else { return false };
-                (pattern, name) = (rest, later);
-                retry = later.split_first().map(|(_, tail)| (rest, tail));
-            }
-        }
-    }
-    pattern.iter().all(|byte| *byte == b'*')
+        && texts
+            .try_fold(middle, |rest, text| find(rest, text).map(|place| &rest[place + text.len()..]))
+            .is_some()
 }
