@@ -92,7 +92,8 @@ fn what_somebody_else_could_have_written_is_no_policy_and_starts_nothing() {
     let file = |dir: &Path| dir.join("policy.yaml");
     let mode =
         |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
-    let changes: [(&str, &dyn Fn(&Path)); 4] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&Path));
+    let changes: [Change<'_>; 4] = [
         ("belongs to user 1", &|dir| chown(file(dir), Some(1), None).expect("chown")),
         ("can be changed by others", &|dir| mode(&file(dir), 0o664)),
         ("can be changed by others", &|dir| mode(dir, 0o775)),
