@@ -38,6 +38,11 @@ pub(super) fn load_machine(path: &Path) -> Result<Vec<Profile>, CliError> {
     linearise(read(path, Owner::Root)?, Owner::Root)
 }
 
+/// The user's own policy.
+pub(super) fn load_own(path: &Path) -> Result<Vec<Profile>, CliError> {
+    linearise(read(path, Owner::User)?, Owner::User)
+}
+
 /// A repository's own file.
 pub(super) fn load_repository(path: &Path) -> Result<Vec<Profile>, CliError> {
     linearise(read(path, Owner::Anybody)?, Owner::Anybody)

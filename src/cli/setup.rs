@@ -138,7 +138,8 @@ pub(super) fn home() -> Result<PathBuf, CliError> {
     home.canonicalize().map_err(|error| CliError::Home(home, error))
 }
 
-fn workspace(named: Option<&Path>, current: &Path, home: &Path) -> Result<PathBuf, CliError> {
+/// The workspace that was named, or the one around the current directory.
+pub(super) fn workspace(named: Option<&Path>, current: &Path, home: &Path) -> Result<PathBuf, CliError> {
     if let Some(named) = named {
         let real = named.canonicalize().map_err(|error| CliError::Workspace(named.into(), error))?;
         if !real.is_dir() {
