@@ -83,11 +83,14 @@ impl Ignored {
     }
 }
 
+/// What is left of components and names.
+type Rest<'a> = (&'a [Vec<u8>], &'a [&'a [u8]]);
+
 /// Whether names fit components, of which `**` stands for any number. Goes back only to
 /// the last `**`, so its time is bounded by the product of the lengths.
 fn path_fits(pattern: &[Vec<u8>], path: &[&[u8]]) -> bool {
     let (mut pattern, mut path) = (pattern, path);
-    let mut retry: Option<(&[Vec<u8>], &[&[u8]])> = None;
+    let mut retry: Option<Rest<'_>> = None;
     while let Some((name, tail)) = path.split_first() {
         match pattern.split_first() {
             Some((first, rest)) if first == b"**" => {

@@ -65,7 +65,7 @@ impl Repository {
         let user = user_settings(home);
         let text = read::file(dirs.shared.as_fd(), Path::new("config"), read::MOST).ok().flatten();
         let config = Config::parse(&text.unwrap_or_default().bytes).with_short(&user);
-        let head = Head::of(&dirs);
+        let (head, packed) = (Head::of(&dirs), packed(&dirs));
         let most = (budget.entries as u64).saturating_mul(INDEX_BYTES).min(LARGEST_INDEX);
         let index = index(&dirs, most, config.is_sha256);
         let inside = workspace.strip_prefix(path).ok()?;
@@ -78,8 +78,8 @@ impl Repository {
             ignored: ignored(&root, &dirs, home, &user, &inner),
             is_whole: index.as_ref().is_some_and(|index| !index.is_partial),
             remotes: config.urls(),
-            has_commit: head.has_commit(&dirs),
-            unshared: head.unshared(&dirs, &config),
+            has_commit: head.has_commit(&dirs, &packed),
+            unshared: head.unshared(&dirs, &packed, &config),
             index: index.filter(|index| !index.is_partial),
             root,
             inner,
@@ -178,11 +178,11 @@ impl Head {
         }
     }
 
-    fn has_commit(&self, dirs: &Dirs) -> Option<bool> {
+    fn has_commit(&self, dirs: &Dirs, packed: &[u8]) -> Option<bool> {
         match self {
             Head::Branch(name) => {
                 let is_loose = read::file(dirs.shared.as_fd(), name, 4096).ok()?.is_some();
-                Some(is_loose || packed(dirs).iter().any(|(known, _)| known == name.as_os_str().as_bytes()))
+                Some(is_loose || references(packed).any(|(known, _)| known == name.as_os_str().as_bytes()))
             }
             Head::Commit => Some(true),
             Head::Unknown => None,
@@ -190,37 +190,42 @@ impl Head {
     }
 
     /// How many commits were made on the branch since it was last where a remote was.
-    fn unshared(&self, dirs: &Dirs, config: &Config) -> usize {
+    fn unshared(&self, dirs: &Dirs, packed: &[u8], config: &Config) -> usize {
         let (log, branch) = match self {
             Head::Branch(name) => {
                 let log = read::end_of_file(dirs.shared.as_fd(), &Path::new("logs").join(name), read::MOST);
-                (log, name.strip_prefix("refs/heads").ok().map(Path::to_path_buf))
+                (log, name.strip_prefix("refs/heads").ok())
             }
             Head::Commit => (read::end_of_file(dirs.own.as_fd(), Path::new("logs/HEAD"), read::MOST), None),
             Head::Unknown => return 0,
         };
-        let shared = shared_commits(dirs, config, branch.as_deref());
-        made_since(&log.unwrap_or_default(), &shared)
+        let log = log.unwrap_or_default();
+        if made_since(&log, &HashSet::new()) == 0 {
+            return 0;
+        }
+        made_since(&log, &shared_commits(dirs, packed, config, branch))
     }
 }
 
-/// Names and commits of references that were packed.
-fn packed(dirs: &Dirs) -> Vec<(Vec<u8>, Vec<u8>)> {
+/// References that were packed.
+fn packed(dirs: &Dirs) -> Vec<u8> {
     let text = read::file(dirs.shared.as_fd(), Path::new("packed-refs"), MOST_PACKED).ok().flatten();
-    let text = text.unwrap_or_default().bytes;
-    let lines =
-        text.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#") && !line.starts_with(b"^"));
-    let pairs = lines.filter_map(|line| {
+    text.unwrap_or_default().bytes
+}
+
+/// Their names and commits.
+fn references(packed: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let lines = packed.split(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#"));
+    lines.filter_map(|line| {
         let blank = line.iter().position(|byte| *byte == b' ')?;
-        Some((line[blank + 1..].to_vec(), line[..blank].to_vec()))
-    });
-    pairs.collect()
+        Some((&line[blank + 1..], &line[..blank]))
+    })
 }
 
 /// Commits that remotes are known to have or to have had.
-fn shared_commits(dirs: &Dirs, config: &Config, branch: Option<&Path>) -> HashSet<Vec<u8>> {
-    let packed = packed(dirs).into_iter().filter(|(name, _)| name.starts_with(b"refs/remotes/"));
-    let mut commits: HashSet<Vec<u8>> = packed.map(|(_, commit)| commit).collect();
+fn shared_commits(dirs: &Dirs, packed: &[u8], config: &Config, branch: Option<&Path>) -> HashSet<Vec<u8>> {
+    let packed = references(packed).filter(|(name, _)| name.starts_with(b"refs/remotes/"));
+    let mut commits: HashSet<Vec<u8>> = packed.map(|(_, commit)| commit.to_vec()).collect();
     let known = ["main", "master", "HEAD"].map(Path::new);
     for (remote, _) in config.remotes.iter().take(MOST_REMOTES) {
         let remote = Path::new("refs/remotes").join(OsStr::from_bytes(remote));

@@ -48,11 +48,19 @@ pub(super) struct New {
 /// A directory to look into.
 struct Pending {
     path: PathBuf,
-    place: Place,
+    /// What holds around it: its own place is worked out when its turn comes.
+    around: Option<Rc<Place>>,
     /// What git tracks there; none where what is new there is not asked.
     tracked: Option<Beneath>,
     ignored: Option<Rc<Ignored>>,
     is_ignored: bool,
+}
+
+impl Pending {
+    fn place(&self) -> Place {
+        let name = self.path.file_name().map(OsStr::as_bytes).unwrap_or_default();
+        self.around.as_ref().map_or_else(Place::default, |around| around.enter(name, &self.path))
+    }
 }
 
 /// An entry of a directory.
@@ -88,7 +96,7 @@ pub(super) fn walk(workspace: &Path, repository: Option<&Repository>, purse: &mu
     let mut walk = Walker { root, index, inner, purse, found: &mut found };
     let mut next = VecDeque::from([Pending {
         path: PathBuf::new(),
-        place: Place::default(),
+        around: None,
         tracked,
         ignored: repository.and_then(|repository| repository.ignored.clone()),
         is_ignored: false,
@@ -135,7 +143,8 @@ impl Walker<'_> {
         if !is_top && has(b".git") || is_bare {
             dir.tracked = None;
         }
-        let together = files::together(&dir.place, &dir.path, has);
+        let place = Rc::new(dir.place());
+        let together = files::together(&place, &dir.path, has);
         self.add(together);
         if dir.tracked.is_some() && has(b".gitignore") {
             self.add_ignored(&mut dir);
@@ -153,14 +162,14 @@ impl Walker<'_> {
             match entry.kind {
                 Kind::Dir if is_bare && matches!(name, b"objects" | b"refs") || files::is_skipped(name) => {}
                 Kind::Dir if above.len() >= DEEPEST => self.purse.is_enough = false,
-                Kind::Dir => inside.push(self.pending(&dir, name, is_ignored)),
+                Kind::Dir => inside.push(self.pending(&dir, &place, name, is_ignored)),
                 // What points to the repository.
                 Kind::File if name == b".git" => {}
                 Kind::File => {
                     if let Some(tracked) = dir.tracked.filter(|_| !is_ignored) {
                         self.count(&listing, &entry.name, tracked);
                     }
-                    self.judge(&dir, name);
+                    self.judge(&dir, &place, name);
                 }
                 Kind::Other => {}
             }
@@ -168,13 +177,13 @@ impl Walker<'_> {
         inside
     }
 
-    fn pending(&self, dir: &Pending, name: &[u8], is_ignored: bool) -> Pending {
+    fn pending(&self, dir: &Pending, place: &Rc<Place>, name: &[u8], is_ignored: bool) -> Pending {
         let path = dir.path.join(OsStr::from_bytes(name));
-        let place = dir.place.enter(name, &path);
+        let around = Some(Rc::clone(place));
         let tracked = dir.tracked.map(|tracked| self.index.enter(tracked, name));
         // A submodule has an entry of its own; what is in it is another repository's.
         let tracked = tracked.filter(|_| !dir.tracked.is_some_and(|tracked| self.index.has(tracked, name)));
-        Pending { path, place, tracked, ignored: dir.ignored.clone(), is_ignored }
+        Pending { path, around, tracked, ignored: dir.ignored.clone(), is_ignored }
     }
 
     /// The entries of a directory, sorted, as far as they fit the budget.
@@ -249,18 +258,18 @@ impl Walker<'_> {
         reasons.extend(reason.filter(|_| is_new && reasons.len() < MOST_REASONS));
     }
 
-    fn judge(&mut self, dir: &Pending, name: &[u8]) {
-        let Some(interest) = files::interest(&dir.place, name) else { return };
+    fn judge(&mut self, dir: &Pending, place: &Place, name: &[u8]) {
+        let Some(interest) = files::interest(place, name) else { return };
         let path = dir.path.join(OsStr::from_bytes(name));
         if !interest.needs_content() {
-            return self.add(interest.judge(&dir.place, &path, &[], false));
+            return self.add(interest.judge(place, &path, &[], false));
         }
         if !self.purse.take_read() {
             return;
         }
         match read::file(self.root.as_fd(), &path, read::MOST) {
             Ok(Some(content)) => {
-                let reason = interest.judge(&dir.place, &path, &content.bytes, content.is_cut);
+                let reason = interest.judge(place, &path, &content.bytes, content.is_cut);
                 self.add(reason);
             }
             Ok(None) => {}
