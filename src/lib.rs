@@ -17,6 +17,7 @@ pub mod path;
 pub mod approval;
 pub mod audit;
 pub mod broker;
+pub mod care;
 pub mod launch;
 pub mod undo;
 

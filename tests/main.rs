@@ -5,6 +5,7 @@
 //! the jail (see [`support::attack`]).
 
 mod approval;
+mod care;
 mod cli;
 mod commits;
 mod escape;

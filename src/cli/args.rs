@@ -29,6 +29,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Say whether a path may be read, executed, created, modified or removed, and by which rule.
     Why(WhyArgs),
+    /// Say how much care a repository deserves, and why.
+    Care(CareArgs),
     /// Show what was refused in a run, or check that its record is whole.
     Log(LogArgs),
     /// List what sessions changed, and whether it can be undone.
@@ -149,6 +151,18 @@ pub struct WhyArgs {
 
     /// The path, which need not exist.
     pub path: PathBuf,
+}
+
+/// Arguments of `care`.
+#[derive(Debug, Args)]
+pub struct CareArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+
+    /// The directory to look at [default: the repository around the current directory, else that].
+    #[arg(short, long, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
 }
 
 /// Arguments of `log`.

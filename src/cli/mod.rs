@@ -4,6 +4,7 @@ mod always;
 mod approve;
 pub mod args;
 mod ask;
+mod care;
 mod channels;
 mod completions;
 mod diff;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Plan(args) => plan::main(&args).map(|()| 0),
         Command::Why(args) => why::main(&args).map(|()| 0),
+        Command::Care(args) => care::main(&args).map(|()| 0),
         Command::Log(args) => log::main(&args),
         Command::Sessions(args) => sessions::main(&args).map(|()| 0),
         Command::Restore(args) => restore::main(&args).map(|()| 0),

@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::args::JailArgs;
+use super::care;
 use super::error::CliError;
-use super::sources::{self, Sources};
+use super::sources::{self, Inferred, Sources};
 use super::trust::Standing;
 use crate::launch::facts::FileSystem;
 use crate::policy::facts::{Facts, Remembered};
@@ -55,6 +56,8 @@ pub(super) struct Resolved {
     pub(super) with: Option<Policy>,
     /// How that file stands with the user.
     standing: Option<Standing>,
+    /// The level, where nobody named a profile.
+    inferred: Option<Inferred>,
 }
 
 impl Resolved {
@@ -67,7 +70,11 @@ impl Resolved {
         };
         let file = sources::REPOSITORY_POLICY;
         let notice = format!("{file} {why}, so what it would loosen is ignored; see: stockade trust");
-        (ignored > 0).then_some(notice).into_iter().collect()
+        let level = self.inferred.as_ref().map(|inferred| match &inferred.reason {
+            Some(reason) => format!("{}, because of {}", inferred.level, care::words(reason)),
+            None => format!("{}, since nothing here calls for more", inferred.level),
+        });
+        level.into_iter().chain((ignored > 0).then_some(notice)).collect()
     }
 }
 
@@ -79,7 +86,7 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Resolved, CliError> {
     let stores =
         sibling_stores(&sessions_dir(&home)).map_err(|error| CliError::Record(state.clone(), error))?;
     let own_files = sources::own_files(&home, &workspace, &state, &stores);
-    let sources = Sources::find(args, &current, &workspace, own_files)?;
+    let sources = Sources::find(args, &current, (&workspace, &home), own_files)?;
     let tmpdir = private_tmpdir();
     let report = Some(report_places(&tmpdir, &state));
     let places = Places { workspace, home, tmpdir, report };
@@ -89,7 +96,7 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Resolved, CliError> {
     seccomp::check_names(&policy.settings.syscalls)?;
     let is_ignored = standing.is_some_and(|standing| standing != Standing::Trusted);
     let with = is_ignored.then(|| resolve(true)).transpose()?;
-    Ok(Resolved { policy, with, standing })
+    Ok(Resolved { policy, with, standing, inferred: sources.inferred })
 }
 
 /// The workspace around a directory, or around the current one.
@@ -134,7 +141,8 @@ pub(super) fn home() -> Result<PathBuf, CliError> {
     home.canonicalize().map_err(|error| CliError::Home(home, error))
 }
 
-fn workspace(named: Option<&Path>, current: &Path, home: &Path) -> Result<PathBuf, CliError> {
+/// The workspace that was named, or the one around the current directory.
+pub(super) fn workspace(named: Option<&Path>, current: &Path, home: &Path) -> Result<PathBuf, CliError> {
     if let Some(named) = named {
         let real = named.canonicalize().map_err(|error| CliError::Workspace(named.into(), error))?;
         if !real.is_dir() {

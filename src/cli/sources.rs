@@ -10,9 +10,10 @@ use super::error::CliError;
 use super::setup::{approvals_dir, config_dir, real_as_far_as_it_exists};
 use super::trust::{self, Standing};
 use super::{always, profiles};
+use crate::care::{self, Budget, Reason};
 use crate::policy::profile::Profile;
-use crate::policy::trust::{tightening, trusted};
-use crate::policy::{Access, LayerKind, LayerSource, Rule};
+use crate::policy::trust::{raising, tightening, trusted};
+use crate::policy::{Access, CareRules, LayerKind, LayerSource, Level, Rule};
 
 /// Where machine policy lies; it must belong to root.
 const MACHINE_POLICY: &str = "/etc/stockade/policy.yaml";
@@ -20,8 +21,6 @@ const MACHINE_POLICY: &str = "/etc/stockade/policy.yaml";
 pub(super) const REPOSITORY_POLICY: &str = ".stockade.yaml";
 /// The user's own profile that holds where none is named.
 const DEFAULT: &str = "default";
-/// What holds where there is none.
-const STANDARD: &str = "standard";
 /// How the sources of profiles that come with Stockade begin.
 const BUILT_IN: &str = "built-in profile ";
 
@@ -32,9 +31,21 @@ pub(super) struct Sources {
     /// The user's profile and what it extends, parents first, then what the user
     /// said always to.
     user: Vec<Profile>,
+    /// The level that holds over the user's own default as well.
+    raised: Option<Vec<Profile>>,
     /// What a person typed for this run.
     allow: Vec<Rule>,
+    /// Where nobody named a profile: the level, and why.
+    pub(super) inferred: Option<Inferred>,
     pub(super) repository: Option<RepositoryFile>,
+}
+
+/// The level that holds where nobody named a profile.
+pub(super) struct Inferred {
+    /// The user's default, or a higher one.
+    pub(super) level: Level,
+    /// What calls for it most.
+    pub(super) reason: Option<Reason>,
 }
 
 /// A repository's own file.
@@ -52,21 +63,47 @@ impl Sources {
     pub(super) fn find(
         args: &JailArgs,
         current: &Path,
-        workspace: &Path,
+        (workspace, home): (&Path, &Path),
         own_files: LayerSource,
     ) -> Result<Sources, CliError> {
-        let machine = Path::new(MACHINE_POLICY);
-        let has_one =
-            machine.try_exists().map_err(|error| CliError::ProfileUnreadable(machine.into(), error))?;
-        let mut user = profiles::load(&profile_name(args)?)?;
-        user.extend(always::load()?);
-        Ok(Sources {
+        let machine = machine()?;
+        let mut sources = Sources {
             own_files,
-            machine: has_one.then(|| profiles::load_machine(machine)).transpose()?,
-            user,
+            machine,
+            user: Vec::new(),
+            raised: None,
             allow: args.allow.iter().map(|text| allow_rule(text, current)).collect::<Result<_, _>>()?,
+            inferred: None,
             repository: repository(workspace)?,
-        })
+        };
+        match &args.profile {
+            Some(name) => sources.user = profiles::load(name)?,
+            None => sources.infer(workspace, home)?,
+        }
+        sources.user.extend(always::load()?);
+        Ok(sources)
+    }
+
+    /// Takes the user's default, or what the workspace deserves where that is more.
+    fn infer(&mut self, workspace: &Path, home: &Path) -> Result<(), CliError> {
+        self.user = default()?;
+        let default = level_of(&self.user);
+        let rules = CareRules::of(self.machine.iter().flatten().chain(&self.user), home)?;
+        let care = care::look(workspace, home, &rules, Budget::RUN);
+        let level = care.above(default);
+        if level > default {
+            let level = profiles::load(level.name())?;
+            let own = self.user.iter().filter(|profile| !is_built_in(profile)).cloned();
+            let own: Vec<Profile> = own.collect();
+            if !own.is_empty() {
+                // What the user wrote for a lower level must not undo this one.
+                self.raised = Some(level.iter().cloned().map(raising).collect());
+            }
+            self.user = level.into_iter().chain(own).collect();
+        }
+        let reason = care.reasons.into_iter().next().filter(|reason| reason.level >= level);
+        self.inferred = Some(Inferred { level, reason });
+        Ok(())
     }
 
     /// The layers, where the repository's file is trusted or is not.
@@ -74,11 +111,12 @@ impl Sources {
         let layer = |kind, profiles, extra| LayerSource { kind, profiles, extra };
         let mut layers = vec![self.own_files.clone()];
         layers.extend(self.machine.clone().map(|machine| layer(LayerKind::Machine, machine, Vec::new())));
+        layers
+            .extend(self.raised.clone().map(|raised| layer(LayerKind::Machine, raised, self.allow.clone())));
         let mut user = self.user.clone();
         if let Some(file) = self.repository.as_ref().filter(|_| trusts) {
             // What the user wrote comes after it, and wins.
-            let is_own = |profile: &Profile| !profile.origin.source.starts_with(BUILT_IN);
-            let place = user.iter().position(is_own).unwrap_or(user.len());
+            let place = user.iter().position(|profile| !is_built_in(profile)).unwrap_or(user.len());
             let known: Vec<_> = user.iter().map(|profile| profile.origin.clone()).collect();
             let new = file.profiles.iter().filter(|profile| !known.contains(&profile.origin));
             user.splice(place..place, new.cloned().map(trusted));
@@ -95,13 +133,33 @@ impl Sources {
     }
 }
 
-/// The profile that holds: the one that was named, or the user's own default.
-fn profile_name(args: &JailArgs) -> Result<String, CliError> {
-    match &args.profile {
-        Some(name) => Ok(name.clone()),
-        None if profiles::has_own(DEFAULT)? => Ok(DEFAULT.into()),
-        None => Ok(STANDARD.into()),
-    }
+fn is_built_in(profile: &Profile) -> bool {
+    profile.origin.source.starts_with(BUILT_IN)
+}
+
+/// The highest level that profiles build on; that of most where they build on none.
+fn level_of(profiles: &[Profile]) -> Level {
+    let levels = profiles.iter().filter(|profile| is_built_in(profile));
+    levels.filter_map(|profile| Level::by_name(&profile.name)).max().unwrap_or(Level::Standard)
+}
+
+/// The user's default, and what it extends.
+fn default() -> Result<Vec<Profile>, CliError> {
+    let name = if profiles::has_own(DEFAULT)? { DEFAULT } else { Level::Standard.name() };
+    profiles::load(name)
+}
+
+/// The machine's policy, where there is one.
+fn machine() -> Result<Option<Vec<Profile>>, CliError> {
+    let path = Path::new(MACHINE_POLICY);
+    let has_one = path.try_exists().map_err(|error| CliError::ProfileUnreadable(path.into(), error))?;
+    has_one.then(|| profiles::load_machine(path)).transpose()
+}
+
+/// What the machine's policy and the user's default say about places that deserve
+/// more care.
+pub(super) fn care_rules(home: &Path) -> Result<CareRules, CliError> {
+    Ok(CareRules::of(machine()?.iter().flatten().chain(&default()?), home)?)
 }
 
 /// The file of the repository that is the workspace, if it has one.

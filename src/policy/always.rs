@@ -24,7 +24,7 @@ const MOST_CHARS: usize = 200;
 #[must_use]
 pub fn answers(mut profile: Profile) -> Profile {
     profile.rules.iter_mut().for_each(|rule| rule.is_answer = true);
-    Profile { settings: Default::default(), extends: Vec::new(), ..profile }
+    Profile { settings: Default::default(), extends: Vec::new(), care: Vec::new(), ..profile }
 }
 
 /// A rule as it is written: a verb that may meet some paths, and why.

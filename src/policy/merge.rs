@@ -12,8 +12,8 @@ use super::vars::{self, VarError};
 use super::words::printable;
 use super::written::Size;
 use super::{
-    Access, Effect, EnvRules, GitMode, LayerKind, Limits, Note, Origin, Places, Settings, SyscallRules, git,
-    sockets,
+    Access, Effect, EnvRules, GitMode, LayerKind, Limits, Note, Origin, Places, Settings, SyscallRules, care,
+    git, sockets,
 };
 
 /// As the kernel (`path_resolution(7)`).
@@ -274,6 +274,7 @@ fn settings(
     for source in sources.iter().filter(|source| source.kind != LayerKind::User) {
         source.profiles.iter().for_each(|profile| tighten(&mut settings, profile, notes));
     }
+    care::ignored(sources, notes);
     for (name, value) in set {
         let expanded = vars::expand_value(&value, places).map_err(|source| PolicyError::Variable {
             origin: Origin { source: format!("env: set: {name}").into(), line: 0 },

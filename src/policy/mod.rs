@@ -6,6 +6,7 @@
 pub mod access;
 pub mod always;
 pub mod builtin;
+pub mod care;
 pub mod explain;
 pub mod facts;
 pub mod git;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use access::{Access, Effect, Verb};
+pub use care::CareRules;
 pub use level::Level;
 pub use merge::{LayerSource, PolicyError, resolve};
 pub use pattern::Pattern;

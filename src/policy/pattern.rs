@@ -89,6 +89,13 @@ impl Pattern {
         Pattern { text: OsString::from_vec(text) }
     }
 
+    /// Whether a path, or a directory around it, matches.
+    pub fn covers(&self, path: &Path) -> bool {
+        let components: Vec<Component<'_>> = self.components().collect();
+        let names: Vec<&OsStr> = path.iter().filter(|name| *name != "/").collect();
+        covers(&components, &names)
+    }
+
     /// The components, in order.
     pub(super) fn components(&self) -> impl Iterator<Item = Component<'_>> {
         names(&self.text).map(component)
@@ -98,6 +105,18 @@ impl Pattern {
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&words::printable(Path::new(&self.text)))
+    }
+}
+
+fn covers(components: &[Component<'_>], names: &[&OsStr]) -> bool {
+    let Some((component, rest)) = components.split_first() else { return true };
+    match (component, names.split_first()) {
+        (Component::AnyDepth, _) => (0..=names.len()).any(|from| covers(rest, &names[from..])),
+        (_, None) => false,
+        (Component::Literal(literal), Some((name, deeper))) => **literal == **name && covers(rest, deeper),
+        (Component::Wild(text), Some((name, deeper))) => {
+            Wildcard::parse(text).is_ok_and(|wildcard| wildcard.matches(name)) && covers(rest, deeper)
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::care::CareSpec;
 use super::lines::{Lines, key_line};
 use super::vars::{self, VarError};
 use super::written::{AccessDocument, Size, SocketsSpec, Span, one_or_more};
@@ -55,6 +56,14 @@ pub enum ProfileError {
         /// What is wrong with it.
         reason: VarError,
     },
+    /// An entry of `care` that means nothing.
+    #[error("{origin}: care: {reason}")]
+    Care {
+        /// Where `care` stands.
+        origin: Origin,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// `extends` names a profile that cannot be found.
     #[error("{origin}: extends `{name}`: no such profile")]
     UnknownParent {
@@ -95,6 +104,8 @@ pub struct Profile {
     pub rules: Vec<RuleSpec>,
     /// Its other settings.
     pub settings: SettingsSpec,
+    /// Which places deserve more care: counts in the machine's policy and the user's own.
+    pub care: Vec<CareSpec>,
     /// Where it says which sockets may be connected to.
     pub sockets_at: usize,
     /// Where it was read.
@@ -249,6 +260,8 @@ struct Document {
     approvals: ApprovalsSpec,
     #[serde(default)]
     undo: UndoSpec,
+    #[serde(default)]
+    care: Vec<CareSpec>,
 }
 
 #[derive(Deserialize)]
@@ -266,7 +279,9 @@ struct RuleDocument {
 /// Parses a profile. `source` names the text in errors.
 pub fn parse(text: &str, source: &str) -> Result<Profile, ProfileError> {
     let document: Document = serde_yaml::from_str(text).map_err(|error| syntax_error(&error, source))?;
-    let profile = build(document, &Lines::of(text), source)?;
+    let mut profile = build(document, &Lines::of(text), source)?;
+    let care_at = Origin { line: key_line(text, "care"), ..profile.origin.clone() };
+    profile.care.iter_mut().for_each(|entry| entry.origin = care_at.clone());
     check(&profile, text)?;
     Ok(profile)
 }
@@ -318,6 +333,7 @@ fn build(document: Document, lines: &Lines, source: &str) -> Result<Profile, Pro
             syscalls: document.syscalls,
             git: document.git,
         },
+        care: document.care,
         sockets_at: lines.sockets,
         origin: origin(0),
     })
@@ -333,6 +349,12 @@ fn check(profile: &Profile, text: &str) -> Result<(), ProfileError> {
     for (name, value) in &profile.settings.env.set {
         let bad = |reason| ProfileError::Env { origin: origin.clone(), name: name.clone(), reason };
         vars::check_value(value).map_err(bad)?;
+    }
+    for entry in &profile.care {
+        if let Some(reason) = entry.fault() {
+            return Err(ProfileError::Care { origin: entry.origin.clone(), reason });
+        }
+        entry.paths.iter().try_for_each(|pattern| check_pattern(pattern, &entry.origin))?;
     }
     let origin = profile.sockets_origin();
     let sockets = profile.settings.unix_sockets.iter().filter_map(|spec| spec.allow.as_ref());

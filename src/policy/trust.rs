@@ -22,6 +22,15 @@ pub fn tightening(mut profile: Profile) -> Profile {
     profile
 }
 
+/// A profile of a level as it holds over profiles that were written for a lower one:
+/// the environment is for those to say.
+#[must_use]
+pub fn raising(profile: Profile) -> Profile {
+    let mut profile = tightening(profile);
+    profile.settings.env = Default::default();
+    profile
+}
+
 /// A profile as it holds where a person trusts it. Programs that run outside the
 /// jail are never a repository's to name.
 #[must_use]

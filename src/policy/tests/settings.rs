@@ -216,3 +216,12 @@ fn where_commits_are_made_git_collects_no_garbage_by_itself() {
     let own = settings(&[layer(LayerKind::User, &["git: commit\nenv: {set: {GIT_CONFIG_COUNT: '0'}}"])]);
     assert!(!own.settings.env.set.contains_key("GIT_CONFIG_KEY_0"), "a profile's own is left alone");
 }
+
+#[test]
+fn a_repository_does_not_say_how_much_care_it_deserves() {
+    let body = "care: [{level: readonly, paths: /home/u}]";
+    for (kind, notes) in [(LayerKind::Machine, 0), (LayerKind::User, 0), (LayerKind::Repository, 1)] {
+        let policy = settings(&[layer(LayerKind::User, &[""]), layer(kind, &[body])]);
+        assert_eq!(policy.notes.len(), notes, "{:?}", policy.notes);
+    }
+}
