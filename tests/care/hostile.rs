@@ -180,10 +180,10 @@ fn wrong_arguments_are_refused() {
     assert_eq!(jail.stockade(&["care", "--workspace", "nowhere"]).code(), 125);
     assert_eq!(jail.stockade(&["care", "extra"]).code(), 125);
     write(
-        &jail.home.join(".config/stockade/policy.yaml"),
+        &jail.home.join(".config/stockade/profiles/default.yaml"),
         "version: 1\nname: x\ncare: [{level: relaxed, paths: /}]\n",
     );
     let out = jail.stockade(&["care"]);
     assert_eq!(out.code(), 125);
-    assert!(out.err().contains("policy.yaml:3: care: "), "{}", out.err());
+    assert!(out.err().contains("default.yaml:3: care: "), "{}", out.err());
 }

@@ -1,6 +1,7 @@
 //! `stockade care`: repositories as they are found, and what they deserve.
 
 mod hostile;
+mod run;
 mod shapes;
 
 use std::ffi::OsString;

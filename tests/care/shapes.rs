@@ -297,7 +297,7 @@ fn linked_worktrees_and_submodules_have_their_remotes() {
     // What is new in a submodule is not new in the repository around it.
     (0..30).for_each(|number| write(&sub.join(format!("{number}")), "x"));
     assert!(!care(&jail, &around).has("in no commit") && care(&jail, &sub).has("30 new or changed files"));
-    write(&jail.home.join(".config/stockade/policy.yaml"), rules);
+    write(&jail.home.join(".config/stockade/profiles/default.yaml"), rules);
     for (dir, level) in [(&main, "readonly"), (&tree, "readonly"), (&around, "standard"), (&sub, "readonly")]
     {
         let said = care(&jail, dir);
