@@ -43,6 +43,10 @@ pub enum Command {
     Prune(PruneArgs),
     /// Answer what jails ask before they destroy something.
     Approve(ApproveArgs),
+    /// Inside a jail: say what was refused last, and what to do instead.
+    Report(ReportArgs),
+    /// Print notes for AGENTS.md or CLAUDE.md: what an agent should know about its jail.
+    AgentNotes,
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -138,6 +142,18 @@ pub struct LogArgs {
 
     /// A session's id, or as much of its beginning as no other has [default: the latest].
     pub session: Option<String>,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// How many refusals to show, the last ones; those of the same thing count as one.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    pub last: usize,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The subcommands of `profile`.

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod agent_notes;
 mod always;
 mod approve;
 pub mod args;
@@ -13,6 +14,7 @@ mod plan;
 mod profile;
 mod profiles;
 mod prune;
+mod report;
 mod restore;
 mod run;
 mod session;
@@ -51,6 +53,8 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => restore::main(&args).map(|()| 0),
         Command::Prune(args) => prune::main(&args).map(|()| 0),
         Command::Approve(args) => approve::main(&args),
+        Command::Report(args) => report::main(&args).map(|()| 0),
+        Command::AgentNotes => agent_notes::main().map(|()| 0),
         Command::Completions { shell } => completions::main(shell).map(|()| 0),
         Command::Diff(args) => diff::main(&args),
         Command::Undo(args) => undo::main(&args),
@@ -60,7 +64,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            report(&error);
+            tell(&error);
             ExitCode::from(error.status())
         }
     }
@@ -82,7 +86,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Prints the error, what caused it, and the hint.
-fn report(error: &CliError) {
+fn tell(error: &CliError) {
     let mut message = format!("stockade: {}", with_causes(error));
     if let Some(hint) = error.hint() {
         message.push_str(&format!("\nhint: {hint}"));

@@ -4,4 +4,5 @@ mod bad_input;
 mod completions;
 mod log;
 mod names;
+mod report;
 mod words;
