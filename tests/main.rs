@@ -10,6 +10,7 @@ mod commits;
 mod escape;
 mod fidelity;
 mod incidents;
+mod learn;
 mod lifecycle;
 mod readme;
 mod scratch;

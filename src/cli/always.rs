@@ -1,18 +1,12 @@
 //! What a person said always to: a file among the user's settings, which no jail
-//! can change. It is written here alone, outside every jail, as a whole, and never
-//! through a symbolic link.
+//! can change. It is written here alone, outside every jail.
 
-use std::fs::{DirBuilder, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg, OFlag, openat, renameat};
-use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, unlinkat};
-
 use super::error::CliError;
-use super::{profiles, setup};
+use super::own_file::OwnFile;
+use super::setup;
 use crate::approval::server::Shown;
 use crate::policy::profile::{self, Profile, RuleSpec};
 use crate::policy::{Verb, always, printable, visible};
@@ -29,8 +23,8 @@ pub(super) fn path() -> Result<PathBuf, CliError> {
 pub(super) fn load() -> Result<Option<Profile>, CliError> {
     let path = path()?;
     let failed = |error| CliError::ProfileUnreadable(path.clone(), error);
-    let Some(dir) = Dir::open(&path, false).map_err(failed)? else { return Ok(None) };
-    let text = dir.read().map_err(failed)?;
+    let Some(file) = OwnFile::open(&path, false).map_err(failed)? else { return Ok(None) };
+    let text = file.read().map_err(failed)?;
     Ok(text.map(|text| parse(&text, &path)).transpose()?.map(always::answers))
 }
 
@@ -38,8 +32,8 @@ pub(super) fn load() -> Result<Option<Profile>, CliError> {
 pub(super) fn text() -> Result<String, CliError> {
     let path = path()?;
     let failed = |error| CliError::ProfileUnreadable(path.clone(), error);
-    let Some(dir) = Dir::open(&path, false).map_err(failed)? else { return Ok(String::new()) };
-    Ok(dir.read().map_err(failed)?.unwrap_or_default())
+    let Some(file) = OwnFile::open(&path, false).map_err(failed)? else { return Ok(String::new()) };
+    Ok(file.read().map_err(failed)?.unwrap_or_default())
 }
 
 /// What was said, one line each, with the numbers by which it can be forgotten.
@@ -108,81 +102,21 @@ fn change(
     edit: impl FnOnce(&str) -> Result<Option<(String, isize)>, CliError>,
 ) -> Result<(), CliError> {
     let failed = |error| CliError::AlwaysUnwritten(path.to_path_buf(), error);
-    let dir = Dir::open(path, true).map_err(failed)?;
-    let dir = dir.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-    let _lock = dir.lock().map_err(failed)?;
-    let before = dir.read().map_err(failed)?.unwrap_or_default();
+    let file = OwnFile::open(path, true).map_err(failed)?;
+    let file = file.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let _lock = file.lock().map_err(failed)?;
+    let before = file.read().map_err(failed)?.unwrap_or_default();
     let Some((after, more)) = edit(&before)? else {
-        return unlinkat(&dir.0, NAME, UnlinkatFlags::NoRemoveDir).map_err(|errno| failed(errno.into()));
+        return file.remove().map_err(failed);
     };
     let count = |text: &str| if text.is_empty() { Ok(0) } else { parse(text, path).map(|it| it.rules.len()) };
     // What is written by hand may be laid out in a way that lines do not fit.
     if count(&before)?.checked_add_signed(more) != Some(count(&after)?) {
         return Err(CliError::AlwaysUnclear(path.to_path_buf()));
     }
-    dir.write(&after).map_err(failed)
+    file.write(&after).map_err(failed)
 }
 
 fn parse(text: &str, path: &Path) -> Result<Profile, CliError> {
     Ok(profile::parse(text, &printable(path))?)
-}
-
-/// The directory of the user's settings, held open.
-struct Dir(File);
-
-impl Dir {
-    /// None where there is none and none is to be made.
-    fn open(path: &Path, make: bool) -> io::Result<Option<Dir>> {
-        let dir = path.parent().unwrap_or(path);
-        if make {
-            DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        }
-        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        match nix::fcntl::open(dir, flags, Mode::empty()) {
-            Ok(held) => {
-                let held = File::from(held);
-                profiles::check_own(&held.metadata()?)?;
-                Ok(Some(Dir(held)))
-            }
-            Err(nix::Error::ENOENT) => Ok(None),
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
-    /// While this is held nobody else changes the file.
-    fn lock(&self) -> io::Result<Flock<File>> {
-        Flock::lock(self.0.try_clone()?, FlockArg::LockExclusive).map_err(|(_, errno)| errno.into())
-    }
-
-    /// Writes the file anew: whoever reads it sees the old or the new text.
-    fn write(&self, text: &str) -> io::Result<()> {
-        let name = format!(".{NAME}.{:016x}", setup::random());
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut file = File::from(openat(&self.0, name.as_str(), flags, Mode::from_bits_truncate(0o600))?);
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        let written = written.and_then(|()| Ok(renameat(&self.0, name.as_str(), &self.0, NAME)?));
-        if written.is_err() {
-            // The first error is the one to tell.
-            let _ = unlinkat(&self.0, name.as_str(), UnlinkatFlags::NoRemoveDir);
-        }
-        written.and_then(|()| self.0.sync_all())
-    }
-
-    /// The file's text; none where there is none.
-    fn read(&self) -> io::Result<Option<String>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = match openat(&self.0, NAME, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(nix::Error::ENOENT) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
-        };
-        let metadata = file.metadata()?;
-        if !metadata.is_file() || metadata.nlink() != 1 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file of one name"));
-        }
-        profiles::check_own(&metadata)?;
-        let mut text = String::new();
-        file.take(profiles::LARGEST).read_to_string(&mut text)?;
-        Ok(Some(text))
-    }
 }

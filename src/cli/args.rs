@@ -1,5 +1,7 @@
 //! The command line as typed. What it means is worked out in `setup`.
 
+mod learn;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::policy::Size;
+pub use learn::{LearnArgs, ReportArgs};
 
 /// A jail for coding agents that the Linux kernel enforces.
 ///
@@ -29,6 +32,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Say whether a path may be read, executed, created, modified or removed, and by which rule.
     Why(WhyArgs),
+    /// Run a command in the jail, and print what its profile would need for it.
+    Learn(LearnArgs),
     /// Show what was refused in a run, or check that its record is whole.
     Log(LogArgs),
     /// List what sessions changed, and whether it can be undone.
@@ -142,18 +147,6 @@ pub struct LogArgs {
 
     /// A session's id, or as much of its beginning as no other has [default: the latest].
     pub session: Option<String>,
-}
-
-/// Arguments of `report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// How many refusals to show, the last ones; those of the same thing count as one.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
-    pub last: usize,
-
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// The subcommands of `profile`.

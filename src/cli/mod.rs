@@ -9,7 +9,10 @@ mod completions;
 mod diff;
 mod doctor;
 pub mod error;
+mod learn;
+mod learned;
 mod log;
+mod own_file;
 mod plan;
 mod profile;
 mod profiles;
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Plan(args) => plan::main(&args).map(|()| 0),
         Command::Why(args) => why::main(&args).map(|()| 0),
+        Command::Learn(args) => learn::main(&args).map(|()| 0),
         Command::Log(args) => log::main(&args),
         Command::Sessions(args) => sessions::main(&args).map(|()| 0),
         Command::Restore(args) => restore::main(&args).map(|()| 0),

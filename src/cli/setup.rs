@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::JailArgs;
 use super::error::CliError;
-use super::{always, profiles};
+use super::{always, learned, profiles};
 use crate::launch::facts::FileSystem;
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
@@ -38,6 +38,28 @@ pub(super) fn policy(args: &JailArgs) -> Result<Policy, CliError> {
 }
 
 fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
+    given(args)?.policy(facts)
+}
+
+/// What a policy is resolved from.
+pub(super) struct Given {
+    /// Every source of authority.
+    pub(super) layers: Vec<LayerSource>,
+    /// Where the jail stands.
+    pub(super) places: Places,
+}
+
+impl Given {
+    /// The policy.
+    pub(super) fn policy(&self, facts: &dyn Facts) -> Result<Policy, CliError> {
+        let policy = policy::resolve(&self.layers, &self.places, facts)?;
+        seccomp::check_names(&policy.settings.syscalls)?;
+        Ok(policy)
+    }
+}
+
+/// What the arguments describe, and what holds beside them.
+pub(super) fn given(args: &JailArgs) -> Result<Given, CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
@@ -47,10 +69,7 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
     let layers = layers(args, &current, &workspace, own_files(&home, &state, &stores))?;
     let tmpdir = private_tmpdir();
     let report = Some(report_places(&tmpdir, &state));
-    let places = Places { workspace, home, tmpdir, report };
-    let policy = policy::resolve(&layers, &places, facts)?;
-    seccomp::check_names(&policy.settings.syscalls)?;
-    Ok(policy)
+    Ok(Given { layers, places: Places { workspace, home, tmpdir, report } })
 }
 
 /// Machine policy, the user's profile with the flags, the repository's file,
@@ -70,7 +89,9 @@ fn layers(
             extra: Vec::new(),
         });
     }
-    let mut own = profiles::load(&args.profile)?;
+    // In front, so that every rule of the profile is stronger.
+    let mut own: Vec<_> = learned::load(&args.profile)?.into_iter().collect();
+    own.extend(profiles::load(&args.profile)?);
     own.extend(always::load()?);
     layers.push(LayerSource {
         kind: LayerKind::User,

@@ -132,7 +132,7 @@ fn shown_path(path: &Path, base: &Path) -> String {
 }
 
 /// Asks a question that only yes answers with yes.
-fn ask(question: &str) -> Result<bool, CliError> {
+pub(super) fn ask(question: &str) -> Result<bool, CliError> {
     if !std::io::stdin().is_terminal() {
         return Err(CliError::NobodyToAsk);
     }
