@@ -11,6 +11,7 @@ mod commits;
 mod escape;
 mod fidelity;
 mod incidents;
+mod learn;
 mod levels;
 mod lifecycle;
 mod readme;

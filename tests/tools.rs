@@ -11,7 +11,7 @@ use crate::support::{Jail, Output, Tree, each_mode, skip};
 const SLOW: Duration = Duration::from_secs(240);
 
 /// Variables that name certificates and proxies of this machine.
-const NETWORK: &[&str] = &[
+pub const NETWORK: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "CURL_CA_BUNDLE",
@@ -27,7 +27,7 @@ const NETWORK: &[&str] = &[
 ];
 
 /// What a program of the machine prints, run with the tests' own environment.
-fn ask(program: &str, args: &[&str]) -> Option<String> {
+pub fn ask(program: &str, args: &[&str]) -> Option<String> {
     let out = Command::new(program).args(args).stdin(Stdio::null()).output().ok()?;
     out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().to_owned())
 }
@@ -120,7 +120,7 @@ fn c_compiler_and_make() {
 }
 
 /// The real toolchain, not rustup's stand-ins for it.
-fn sysroot() -> Option<PathBuf> {
+pub fn sysroot() -> Option<PathBuf> {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
     ask(&rustc, &["--print", "sysroot"]).map(PathBuf::from).filter(|root| root.join("bin/cargo").exists())
 }
@@ -174,7 +174,7 @@ fn npm_installs_and_builds() {
 }
 
 /// A Python that can make virtual environments, and the root it lives in.
-fn python() -> Option<(PathBuf, PathBuf)> {
+pub fn python() -> Option<(PathBuf, PathBuf)> {
     for name in ["/usr/bin/python3", "python3"] {
         let base = ask(name, &["-c", "import ensurepip, venv, sys; print(sys.base_prefix)"]);
         if let Some(base) = base.map(PathBuf::from)

@@ -19,6 +19,7 @@ pub use chain::{Fault, State};
 pub use event::{Event, Verdict};
 pub use log::{Log, Session, Summary};
 pub use read::{Call, End, Line, Record, Recorded, Start, read, sessions};
+pub use report::{Reported, read_report};
 
 /// Where a session's log lies in the directory of all sessions.
 fn log_path(sessions: &Path, id: &str) -> PathBuf {

@@ -67,6 +67,8 @@ pub struct Call {
     pub command: String,
     /// The system call.
     pub call: String,
+    /// What it would have done to the path.
+    pub verb: Option<String>,
     /// The path that it was about.
     pub path: String,
     /// The second path.

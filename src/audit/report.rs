@@ -2,12 +2,12 @@
 //! it. The jail can read it and not write it, so that a program can rely on it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Event, Verdict};
 
@@ -22,6 +22,48 @@ struct Line<'a> {
     verdict: Verdict,
     rule: Option<&'a str>,
     hint: Option<&'a str>,
+}
+
+/// A refusal as the report tells it; see [`Event`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reported {
+    /// When, as RFC 3339 has it.
+    pub time: String,
+    /// The system call.
+    pub call: String,
+    /// What it would have done to the path.
+    pub verb: Option<String>,
+    /// The path that it was about.
+    pub path: String,
+    /// The second path.
+    pub to: Option<String>,
+    /// What came of it.
+    pub verdict: Verdict,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// What would allow it.
+    pub hint: Option<String>,
+}
+
+/// A report is text of some megabytes at most.
+const LARGEST: u64 = 1 << 26;
+
+/// Reads a report; empty where nothing was refused, so that none was made.
+pub fn read_report(path: &Path) -> io::Result<Vec<Reported>> {
+    // What the variable names could be anything: a FIFO must not hang it.
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file?,
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut text = Vec::new();
+    file.take(LARGEST).read_to_end(&mut text)?;
+    // The last line may still be in the making.
+    let lines = text.split(|byte| *byte == b'\n');
+    Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
 /// The report of one jail.

@@ -14,6 +14,7 @@ mod connect;
 mod create;
 mod crew;
 mod decode;
+mod execute;
 mod fifo;
 mod front;
 mod grants;
@@ -287,6 +288,8 @@ impl Shared {
         match operation {
             Operation::Change { subject, change } => meta::change(self, call, subject, change),
             Operation::Open { at, how } => open::open(self, call, at, *how),
+            Operation::Execute { at } => execute::watch(self, call, at),
+            Operation::Internet => Err(socket::refuse_internet(self, call)),
             Operation::Truncate { at, length } => open::truncate(self, call, at, *length),
             Operation::Remove { at, is_dir } => remove::remove(self, call, at, *is_dir),
             Operation::Rename { from, to, flags } => rename::rename(self, call, from, to, *flags),

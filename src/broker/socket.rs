@@ -103,6 +103,12 @@ pub(super) fn check_internet(shared: &Shared, call: &Call, address: &Address) ->
     Err(shared.judge.refuse_address(call, address.to_string(), setting, Errno::EACCES))
 }
 
+/// Refuses an internet socket where the profile gives none, which the filter does by
+/// itself where nobody learns.
+pub(super) fn refuse_internet(shared: &Shared, call: &Call) -> Errno {
+    shared.judge.refuse_address(call, "an internet socket".into(), "network: none", Errno::EACCES)
+}
+
 /// Serves `listen`. An internet socket without an address would get one that
 /// the whole network can reach, so it gets one of loopback first.
 pub(super) fn listen(shared: &Shared, call: &Call, fd: RawFd, backlog: i32) -> Served {

@@ -1,5 +1,7 @@
 //! The command line as typed. What it means is worked out in `setup`.
 
+mod learn;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::policy::Size;
+pub use learn::{LearnArgs, ReportArgs};
 
 /// A jail for coding agents that the Linux kernel enforces.
 ///
@@ -31,6 +34,8 @@ pub enum Command {
     Why(WhyArgs),
     /// Say how much care a repository deserves, and why.
     Care(CareArgs),
+    /// Run a command in the jail, and print what its profile would need for it.
+    Learn(LearnArgs),
     /// Show what was refused in a run, or check that its record is whole.
     Log(LogArgs),
     /// List what sessions changed, and whether it can be undone.
@@ -45,6 +50,10 @@ pub enum Command {
     Prune(PruneArgs),
     /// Answer what jails ask before they destroy something.
     Approve(ApproveArgs),
+    /// Inside a jail: say what was refused last, and what to do instead.
+    Report(ReportArgs),
+    /// Print notes for AGENTS.md or CLAUDE.md: what an agent should know about its jail.
+    AgentNotes,
     /// Print completions for a shell.
     Completions {
         /// The shell.

@@ -126,6 +126,12 @@ pub enum CliError {
     /// The file cannot be changed line by line.
     #[error("{} cannot be changed: it is not laid out as it was written", .0.display())]
     AlwaysUnclear(PathBuf),
+    /// What was learnt cannot be written down, or taken back.
+    #[error("what was learnt cannot be changed in {}", .0.display())]
+    LearntUnwritten(PathBuf, #[source] io::Error),
+    /// What was learnt would do something else than it is for.
+    #[error("what was learnt is not used: {0}")]
+    LearntWrong(String),
     /// Nothing of this number or path was said.
     #[error("you never said always to `{}`", visible(.0))]
     NeverSaid(String),

@@ -117,7 +117,7 @@ fn heading(start: &Start) -> String {
 
 /// Time, verdict, process, call, path and rule.
 fn row(call: &Call) -> [String; 6] {
-    let Call { time, pid, command, call, path, to, verdict, rule } = call;
+    let Call { time, pid, command, call, path, to, verdict, rule, .. } = call;
     let path = match to {
         Some(to) => format!("{} → {}", visible(path), visible(to)),
         None => visible(path),
@@ -176,6 +176,7 @@ mod tests {
             pid: 7,
             command: "sh".into(),
             call: call.into(),
+            verb: None,
             path: path.into(),
             to: to.map(Into::into),
             verdict: audit::Verdict::Refused,

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod agent_notes;
 mod always;
 mod approve;
 pub mod args;
@@ -10,12 +11,15 @@ mod completions;
 mod diff;
 mod doctor;
 pub mod error;
+mod learn;
+mod learned;
 mod log;
 mod own_file;
 mod plan;
 mod profile;
 mod profiles;
 mod prune;
+mod report;
 mod restore;
 mod run;
 mod session;
@@ -50,11 +54,14 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::main(&args).map(|()| 0),
         Command::Why(args) => why::main(&args).map(|()| 0),
         Command::Care(args) => care::main(&args).map(|()| 0),
+        Command::Learn(args) => learn::main(&args).map(|()| 0),
         Command::Log(args) => log::main(&args),
         Command::Sessions(args) => sessions::main(&args).map(|()| 0),
         Command::Restore(args) => restore::main(&args).map(|()| 0),
         Command::Prune(args) => prune::main(&args).map(|()| 0),
         Command::Approve(args) => approve::main(&args),
+        Command::Report(args) => report::main(&args).map(|()| 0),
+        Command::AgentNotes => agent_notes::main().map(|()| 0),
         Command::Completions { shell } => completions::main(shell).map(|()| 0),
         Command::Diff(args) => diff::main(&args),
         Command::Undo(args) => undo::main(&args),
@@ -65,7 +72,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            report(&error);
+            tell(&error);
             ExitCode::from(error.status())
         }
     }
@@ -87,7 +94,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// Prints the error, what caused it, and the hint.
-fn report(error: &CliError) {
+fn tell(error: &CliError) {
     let mut message = format!("stockade: {}", with_causes(error));
     if let Some(hint) = error.hint() {
         message.push_str(&format!("\nhint: {hint}"));

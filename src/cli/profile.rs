@@ -2,9 +2,9 @@
 
 use super::args::ProfileCommand;
 use super::error::CliError;
-use super::{always, print, profiles};
+use super::{always, learned, print, profiles};
 use crate::policy::profile::SyscallsSpec;
-use crate::policy::{SyscallRules, builtin, printable};
+use crate::policy::{SyscallRules, builtin, printable, visible};
 use crate::seccomp;
 
 /// Runs the subcommand.
@@ -12,10 +12,20 @@ pub(super) fn main(command: &ProfileCommand) -> Result<(), CliError> {
     match command {
         ProfileCommand::List => list(),
         ProfileCommand::Show { name: None } => print(&said(&always::text()?)?),
-        ProfileCommand::Show { name: Some(name) } => print(&said(&profiles::text(name)?)?),
+        ProfileCommand::Show { name: Some(name) } => {
+            print(&said(&format!("{}{}", profiles::text(name)?, learnt(name)?))?)
+        }
         ProfileCommand::Forget { what } => always::forget(what),
         ProfileCommand::Check { name } => check(name),
     }
+}
+
+/// What was learnt for a profile, as comments.
+fn learnt(name: &str) -> Result<String, CliError> {
+    let Some(text) = learned::text(name)? else { return Ok(String::new()) };
+    let path = printable(&learned::path(name)?);
+    let lines: String = text.lines().map(|line| format!("# {}\n", visible(line))).collect();
+    Ok(format!("\n# Learnt, in {path}; `stockade learn --forget` takes it back:\n{lines}"))
 }
 
 /// A profile's text with what was said beside it, as comments.

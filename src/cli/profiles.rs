@@ -95,7 +95,8 @@ fn builtin_profile(name: &str) -> Result<Option<Profile>, ProfileError> {
     builtin::builtin(name).transpose()
 }
 
-fn is_file_name(name: &str) -> bool {
+/// Whether a name of a profile means a file.
+pub(super) fn is_file_name(name: &str) -> bool {
     let builtin = builtin::builtin_names().any(|(known, _)| known == name);
     !builtin && (name.contains('/') || name.ends_with(".yaml") || name.ends_with(".yml"))
 }

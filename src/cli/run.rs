@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::setup;
 use crate::audit::{Log, Session, Summary};
 use crate::broker::Records;
-use crate::launch::{self, LaunchError, Request};
+use crate::launch::{self, Ended, LaunchError, Request};
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Access, Network, UnixSockets, size};
 use crate::sys::socket::can_take_descriptors;
@@ -23,11 +23,18 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     let (plan, notices) = setup::plan_and_notices(&args.jail)?;
     let plan = ManuallyDrop::new(plan);
     notices.iter().for_each(|notice| eprintln!("stockade: {notice}"));
-    warn(&plan);
-    let records = records(&plan, &args.command)?;
-    let request =
-        Request { plan: &plan, argv: &args.command, best_effort: args.best_effort, records: records.clone() };
-    let ended = launch::run(request);
+    Ok(session(&plan, &args.command, args.best_effort)?.0?.status)
+}
+
+/// A session from its beginning to its end: how the command ended, and what was refused.
+pub(super) fn session(
+    plan: &Plan,
+    command: &[OsString],
+    best_effort: bool,
+) -> Result<(Result<Ended, LaunchError>, Summary), CliError> {
+    warn(plan);
+    let records = records(plan, command)?;
+    let ended = launch::run(Request { plan, argv: command, best_effort, records: records.clone() });
     let status = ended.as_ref().map_or_else(LaunchError::status, |ended| ended.status);
     records.log.close(status);
     let summary = records.log.summary();
@@ -37,12 +44,12 @@ pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
         Ok(closed) => {
             tell_changes(&summary.session, closed.changed);
             if records.keeper.has_begun() {
-                make_room(&sessions, &plan);
+                make_room(&sessions, plan);
             }
         }
         Err(error) => eprintln!("stockade: the journal of what was changed cannot be closed: {error}"),
     }
-    Ok(ended?.status)
+    Ok((ended, summary))
 }
 
 /// The records of a new session, of which nothing is written yet.

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use super::args::JailArgs;
 use super::care;
 use super::error::CliError;
-use super::sources::{self, Inferred, Sources};
+use super::sources::{self, Sources};
 use super::trust::Standing;
 use crate::launch::facts::FileSystem;
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
 use crate::policy::report::REPORT_END;
-use crate::policy::{self, Places, Policy, ReportPlaces, trust};
+use crate::policy::{self, LayerSource, Places, Policy, ReportPlaces, trust};
 use crate::seccomp;
 use crate::undo::sibling_stores;
 
@@ -25,60 +25,77 @@ pub(super) fn mode(args: &JailArgs) -> Mode {
 /// Compiles the plan of the jail that the arguments describe.
 pub(super) fn plan(args: &JailArgs) -> Result<Plan, CliError> {
     let facts = Remembered::new(&FileSystem);
-    Ok(plan::compile(resolve(args, &facts)?.policy, mode(args), &facts))
+    Ok(plan::compile(given(args)?.policy(&facts)?, mode(args), &facts))
 }
 
 /// The same for a run, and what a person should know first, a line each.
 pub(super) fn plan_and_notices(args: &JailArgs) -> Result<(Plan, Vec<String>), CliError> {
     let facts = Remembered::new(&FileSystem);
-    let resolved = resolve(args, &facts)?;
-    let notices = resolved.notices();
-    Ok((plan::compile(resolved.policy, mode(args), &facts), notices))
+    let given = given(args)?;
+    let policy = given.policy(&facts)?;
+    let notices = given.notices(&policy, &facts)?;
+    Ok((plan::compile(policy, mode(args), &facts), notices))
 }
 
 /// Resolves the policy of the jail that the arguments describe.
 pub(super) fn policy(args: &JailArgs) -> Result<Policy, CliError> {
-    Ok(resolve(args, &FileSystem)?.policy)
+    given(args)?.policy(&FileSystem)
 }
 
-/// Resolves what holds in a workspace where nothing else is said.
-pub(super) fn resolved(workspace: &Path) -> Result<Resolved, CliError> {
-    let workspace = Some(workspace.to_path_buf());
-    let args = JailArgs { profile: None, workspace, allow: Vec::new(), static_mode: false };
-    resolve(&args, &FileSystem)
+/// What a policy is resolved from.
+pub(super) struct Given {
+    /// Every source of authority.
+    pub(super) sources: Sources,
+    /// Where the jail stands.
+    pub(super) places: Places,
 }
 
-/// What holds for a run.
-pub(super) struct Resolved {
+impl Given {
+    /// The layers, as the repository's file stands.
+    pub(super) fn layers(&self) -> Vec<LayerSource> {
+        self.sources.layers(self.sources.is_trusted())
+    }
+
     /// The policy.
-    pub(super) policy: Policy,
-    /// What it would be if the repository's file were trusted, where it is not.
-    pub(super) with: Option<Policy>,
-    /// How that file stands with the user.
-    standing: Option<Standing>,
-    /// The level, where nobody named a profile.
-    inferred: Option<Inferred>,
-}
+    pub(super) fn policy(&self, facts: &dyn Facts) -> Result<Policy, CliError> {
+        self.of(&self.layers(), facts)
+    }
 
-impl Resolved {
+    /// The policy that other layers make here.
+    pub(super) fn of(&self, layers: &[LayerSource], facts: &dyn Facts) -> Result<Policy, CliError> {
+        let policy = policy::resolve(layers, &self.places, facts)?;
+        seccomp::check_names(&policy.settings.syscalls)?;
+        Ok(policy)
+    }
+
+    /// What the repository's file would loosen if it were trusted, in words; nothing
+    /// where it is.
+    pub(super) fn loosened(&self, policy: &Policy, facts: &dyn Facts) -> Result<Vec<String>, CliError> {
+        if self.sources.repository.is_none() || self.sources.is_trusted() {
+            return Ok(Vec::new());
+        }
+        Ok(trust::difference(policy, &self.of(&self.sources.layers(true), facts)?))
+    }
+
     /// What a person should know first.
-    fn notices(&self) -> Vec<String> {
-        let ignored = self.with.as_ref().map_or(0, |with| trust::difference(&self.policy, with).len());
-        let why = match self.standing {
+    fn notices(&self, policy: &Policy, facts: &dyn Facts) -> Result<Vec<String>, CliError> {
+        let level = self.sources.inferred.as_ref().map(|inferred| match &inferred.reason {
+            Some(reason) => format!("{}, because of {}", inferred.level, care::words(reason)),
+            None => format!("{}, since nothing here calls for more", inferred.level),
+        });
+        let why = match self.sources.repository.as_ref().map(|file| file.standing) {
             Some(Standing::Changed) => "has changed since you trusted it",
             _ => "is not trusted",
         };
         let file = sources::REPOSITORY_POLICY;
         let notice = format!("{file} {why}, so what it would loosen is ignored; see: stockade trust");
-        let level = self.inferred.as_ref().map(|inferred| match &inferred.reason {
-            Some(reason) => format!("{}, because of {}", inferred.level, care::words(reason)),
-            None => format!("{}, since nothing here calls for more", inferred.level),
-        });
-        level.into_iter().chain((ignored > 0).then_some(notice)).collect()
+        let is_ignored = !self.loosened(policy, facts)?.is_empty();
+        Ok(level.into_iter().chain(is_ignored.then_some(notice)).collect())
     }
 }
 
-fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Resolved, CliError> {
+/// What the arguments describe, and what holds beside them.
+pub(super) fn given(args: &JailArgs) -> Result<Given, CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
@@ -89,14 +106,13 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Resolved, CliError> {
     let sources = Sources::find(args, &current, (&workspace, &home), own_files)?;
     let tmpdir = private_tmpdir();
     let report = Some(report_places(&tmpdir, &state));
-    let places = Places { workspace, home, tmpdir, report };
-    let standing = sources.repository.as_ref().map(|file| file.standing);
-    let resolve = |trusts| policy::resolve(&sources.layers(trusts), &places, facts);
-    let policy = resolve(standing == Some(Standing::Trusted))?;
-    seccomp::check_names(&policy.settings.syscalls)?;
-    let is_ignored = standing.is_some_and(|standing| standing != Standing::Trusted);
-    let with = is_ignored.then(|| resolve(true)).transpose()?;
-    Ok(Resolved { policy, with, standing, inferred: sources.inferred })
+    Ok(Given { sources, places: Places { workspace, home, tmpdir, report } })
+}
+
+/// The same for a workspace where nothing else is said.
+pub(super) fn given_in(workspace: &Path) -> Result<Given, CliError> {
+    let workspace = Some(workspace.to_path_buf());
+    given(&JailArgs { profile: None, workspace, allow: Vec::new(), static_mode: false })
 }
 
 /// The workspace around a directory, or around the current one.

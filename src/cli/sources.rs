@@ -9,7 +9,7 @@ use super::args::JailArgs;
 use super::error::CliError;
 use super::setup::{approvals_dir, config_dir, real_as_far_as_it_exists};
 use super::trust::{self, Standing};
-use super::{always, profiles};
+use super::{always, learned, profiles};
 use crate::care::{self, Budget, Reason};
 use crate::policy::profile::Profile;
 use crate::policy::trust::{raising, tightening, trusted};
@@ -25,7 +25,12 @@ const DEFAULT: &str = "default";
 const BUILT_IN: &str = "built-in profile ";
 
 /// All that has a say in a run.
+#[derive(Clone)]
 pub(super) struct Sources {
+    /// The profile that holds, by name or file.
+    pub(super) profile: String,
+    /// What was learnt for it.
+    learned: Option<Profile>,
     own_files: LayerSource,
     machine: Option<Vec<Profile>>,
     /// The user's profile and what it extends, parents first, then what the user
@@ -41,6 +46,7 @@ pub(super) struct Sources {
 }
 
 /// The level that holds where nobody named a profile.
+#[derive(Clone)]
 pub(super) struct Inferred {
     /// The user's default, or a higher one.
     pub(super) level: Level,
@@ -49,6 +55,7 @@ pub(super) struct Inferred {
 }
 
 /// A repository's own file.
+#[derive(Clone)]
 pub(super) struct RepositoryFile {
     /// Its content, of which the profiles were made.
     pub(super) text: String,
@@ -68,6 +75,8 @@ impl Sources {
     ) -> Result<Sources, CliError> {
         let machine = machine()?;
         let mut sources = Sources {
+            profile: String::new(),
+            learned: None,
             own_files,
             machine,
             user: Vec::new(),
@@ -77,20 +86,23 @@ impl Sources {
             repository: repository(workspace)?,
         };
         match &args.profile {
-            Some(name) => sources.user = profiles::load(name)?,
+            Some(name) => (sources.user, sources.profile) = (profiles::load(name)?, name.clone()),
             None => sources.infer(workspace, home)?,
         }
+        sources.learned = learned::load(&sources.profile)?;
         sources.user.extend(always::load()?);
         Ok(sources)
     }
 
     /// Takes the user's default, or what the workspace deserves where that is more.
     fn infer(&mut self, workspace: &Path, home: &Path) -> Result<(), CliError> {
-        self.user = default()?;
+        let name = default_name()?;
+        self.user = profiles::load(name)?;
         let default = level_of(&self.user);
         let rules = CareRules::of(self.machine.iter().flatten().chain(&self.user), home)?;
         let care = care::look(workspace, home, &rules, Budget::RUN);
         let level = care.above(default);
+        self.profile = if name == DEFAULT { name } else { level.name() }.to_string();
         if level > default {
             let level = profiles::load(level.name())?;
             let own = self.user.iter().filter(|profile| !is_built_in(profile)).cloned();
@@ -104,6 +116,11 @@ impl Sources {
         let reason = care.reasons.into_iter().next().filter(|reason| reason.level >= level);
         self.inferred = Some(Inferred { level, reason });
         Ok(())
+    }
+
+    /// Whether the repository has a file that is as a person trusted it.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.repository.as_ref().is_some_and(|file| file.standing == Standing::Trusted)
     }
 
     /// The layers, where the repository's file is trusted or is not.
@@ -121,6 +138,8 @@ impl Sources {
             let new = file.profiles.iter().filter(|profile| !known.contains(&profile.origin));
             user.splice(place..place, new.cloned().map(trusted));
         }
+        // In front, so that every rule of the profile is stronger.
+        let user = self.learned.iter().cloned().chain(user).collect();
         layers.push(layer(LayerKind::User, user, self.allow.clone()));
         if let Some(file) = &self.repository {
             let mut profiles = file.profiles.clone();
@@ -143,10 +162,9 @@ fn level_of(profiles: &[Profile]) -> Level {
     levels.filter_map(|profile| Level::by_name(&profile.name)).max().unwrap_or(Level::Standard)
 }
 
-/// The user's default, and what it extends.
-fn default() -> Result<Vec<Profile>, CliError> {
-    let name = if profiles::has_own(DEFAULT)? { DEFAULT } else { Level::Standard.name() };
-    profiles::load(name)
+/// The name of the user's default.
+fn default_name() -> Result<&'static str, CliError> {
+    Ok(if profiles::has_own(DEFAULT)? { DEFAULT } else { Level::Standard.name() })
 }
 
 /// The machine's policy, where there is one.
@@ -159,7 +177,7 @@ fn machine() -> Result<Option<Vec<Profile>>, CliError> {
 /// What the machine's policy and the user's default say about places that deserve
 /// more care.
 pub(super) fn care_rules(home: &Path) -> Result<CareRules, CliError> {
-    Ok(CareRules::of(machine()?.iter().flatten().chain(&default()?), home)?)
+    Ok(CareRules::of(machine()?.iter().flatten().chain(&profiles::load(default_name()?)?), home)?)
 }
 
 /// The file of the repository that is the workspace, if it has one.

@@ -11,9 +11,9 @@ use super::args::TrustArgs;
 use super::ask::ask;
 use super::error::CliError;
 use super::own_file::OwnFile;
-use super::setup::{self, Resolved};
-use super::{print, sources};
-use crate::policy::{printable, trust};
+use super::{print, setup, sources};
+use crate::launch::facts::FileSystem;
+use crate::policy::printable;
 
 /// The file's name.
 const NAME: &str = "trusted.json";
@@ -63,13 +63,13 @@ pub(super) fn main(args: &TrustArgs) -> Result<u8, CliError> {
         let gone = change(|known| known.retain(|trust| trust.path != path))?;
         return if gone { Ok(0) } else { Err(CliError::NeverTrusted(path)) };
     }
-    let Some(found) = sources::repository(&workspace)? else { return Err(CliError::NothingToTrust(path)) };
+    let given = setup::given_in(&workspace)?;
+    let Some(found) = &given.sources.repository else { return Err(CliError::NothingToTrust(path)) };
     let name = printable(&path);
     if found.standing == Standing::Trusted {
         return print(&format!("{name} is trusted already.\n")).map(|()| 0);
     }
-    let Resolved { policy: without, with, .. } = setup::resolved(&workspace)?;
-    let lines = with.map(|with| trust::difference(&without, &with)).unwrap_or_default();
+    let lines = given.loosened(&given.policy(&FileSystem)?, &FileSystem)?;
     if lines.is_empty() {
         return print(&format!("{name} loosens nothing, so it needs no trust.\n")).map(|()| 0);
     }

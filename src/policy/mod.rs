@@ -11,6 +11,7 @@ pub mod explain;
 pub mod facts;
 pub mod git;
 pub mod hint;
+pub mod learn;
 pub mod level;
 mod lines;
 pub mod merge;

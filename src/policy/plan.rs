@@ -183,6 +183,9 @@ pub struct Plan {
     /// Whether opening for reading visits the broker: somewhere a new name may
     /// be made that the policy lets be read, and Landlock does not.
     pub mediates_reads: bool,
+    /// Whether the broker is also told of what the kernel refuses by itself, so
+    /// that it is recorded. Nothing is allowed by it.
+    pub learning: bool,
     /// Scratch directories that do not exist yet: made before the start and
     /// removed at the end if empty.
     pub make_dirs: Vec<PathBuf>,
@@ -213,7 +216,27 @@ pub fn compile(mut policy: Policy, mode: Mode, facts: &dyn Facts) -> Plan {
     let notes = policy.notes.iter().cloned().chain(notes).chain(unserved).collect();
     let sockets = policy.sockets_at_start(&facts);
     let mediates_reads = mode == Mode::Brokered && splits.iter().any(|split| hides_new_names(split, &policy));
-    Plan { mode, policy: Arc::new(policy), grants, sockets, splits, mediates_reads, make_dirs, report, notes }
+    Plan {
+        mode,
+        policy: Arc::new(policy),
+        grants,
+        sockets,
+        splits,
+        mediates_reads,
+        learning: false,
+        make_dirs,
+        report,
+        notes,
+    }
+}
+
+impl Plan {
+    /// Lets the broker see what programs ask for and do not get: every opening, what is
+    /// executed, internet sockets and connections.
+    pub fn learn(&mut self) {
+        self.learning = self.mode == Mode::Brokered;
+        self.mediates_reads |= self.learning;
+    }
 }
 
 /// Settings that mean less where nobody stays behind.

@@ -15,7 +15,7 @@ use seccompiler::{
 };
 
 use super::arch::Arch;
-use super::inspect::{Case, Condition, Test, cases, opens_for_change};
+use super::inspect::{Case, Condition, Test, cases, internet_sockets, opens_for_change};
 use super::link::{Decision, link};
 use super::table::{Addresses, Inspection, Role, Row, Treatment, numbered, rows};
 use crate::landlock::rights::RESOLVE_UNIX;
@@ -69,6 +69,8 @@ pub struct Config<'a> {
     pub takes_sockets: bool,
     /// Whether opening for reading visits the broker too.
     pub mediates_reads: bool,
+    /// Whether the broker is told of what is refused without it.
+    pub learning: bool,
     /// Exceptions by name.
     pub syscalls: &'a SyscallRules,
 }
@@ -86,6 +88,7 @@ impl<'a> Config<'a> {
             names_sockets: plan.policy.names_sockets(),
             takes_sockets: plan.mode == Mode::Brokered && can_take_descriptors(),
             mediates_reads: plan.mediates_reads,
+            learning: plan.learning,
             syscalls: &settings.syscalls,
         }
     }
@@ -110,11 +113,17 @@ impl<'a> Config<'a> {
         self.unix_sockets == UnixSockets::Open || self.abi >= RESOLVE_UNIX
     }
 
+    /// Whether the broker refuses internet sockets, to have seen who wants them.
+    pub fn learns_internet(&self) -> bool {
+        self.mode == Mode::Brokered && self.learning && self.internet() == Network::None
+    }
+
     /// Whether the broker performs what is about addresses. It serves rules for
     /// sockets also where Landlock governs them, since Landlock knows only
     /// what exists at the start.
     fn serves(&self, addresses: Addresses) -> bool {
-        let unix = !self.governs_unix_sockets() || self.names_sockets;
+        let is_learnt = self.learning && self.unix_sockets == UnixSockets::Own;
+        let unix = !self.governs_unix_sockets() || self.names_sockets || is_learnt;
         let internet = self.internet() == Network::Loopback;
         self.serves_sockets() && (internet || (unix && addresses == Addresses::Any))
     }
@@ -133,6 +142,8 @@ pub enum Verdict {
     Notify,
     /// The broker gets it where all conditions of one of these sets hold, else it runs.
     NotifyIf(Vec<Vec<Condition>>),
+    /// It fails in these cases; else as above.
+    FailOrNotifyIf(Vec<Case>, Vec<Vec<Condition>>),
 }
 
 /// A jail's filter.
@@ -165,7 +176,11 @@ pub fn verdict(row: &Row, config: &Config<'_>) -> Verdict {
             _ => Verdict::Notify,
         },
         Treatment::Address(_, addresses) if config.serves(addresses) => Verdict::Notify,
-        Treatment::Mediate(_, None) | Treatment::Address(..) => Verdict::Run,
+        Treatment::Watch(_) if config.mode == Mode::Brokered && config.learning => Verdict::Notify,
+        Treatment::Mediate(_, None) | Treatment::Address(..) | Treatment::Watch(_) => Verdict::Run,
+        Treatment::Inspect(Inspection::Socket) if config.learns_internet() => {
+            Verdict::FailOrNotifyIf(cases(Inspection::Socket, config), internet_sockets())
+        }
         Treatment::Mediate(_, Some(inspection)) | Treatment::Inspect(inspection) => {
             inspected(inspection, config)
         }
@@ -184,33 +199,22 @@ fn inspected(inspection: Inspection, config: &Config<'_>) -> Verdict {
 pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
     check_names(config.syscalls)?;
     let mut decided: Vec<(u32, Decision)> = Vec::with_capacity(config.arch.numbers().len());
-    let mut failing: BTreeMap<i32, Rules> = BTreeMap::new();
-    let (mut notified, mut notifies) = (Rules::new(), false);
+    let mut programs = Programs::default();
     for (row, number) in numbered(config.arch) {
         let decision = match verdict(&row, config) {
             Verdict::Run => Decision::Give(RET_ALLOW),
             Verdict::Fail(errno) => Decision::Give(RET_ERRNO | errno as u32),
-            Verdict::FailIf(cases) => {
-                for case in cases {
-                    let rules = failing.entry(case.errno as i32).or_default();
-                    rules.entry(number.into()).or_default().push(rule(&case.conditions)?);
-                }
-                Decision::GoOn
-            }
-            Verdict::NotifyIf(sets) => {
-                let rules = sets.iter().map(|conditions| rule(conditions)).collect::<Result<_, _>>()?;
-                notified.insert(number.into(), rules);
-                notifies = true;
-                Decision::GoOn
-            }
-            Verdict::Notify => {
-                notifies = true;
-                Decision::Give(RET_NOTIFY)
-            }
+            Verdict::FailIf(cases) => programs.add(number, cases, None)?,
+            Verdict::NotifyIf(sets) => programs.add(number, Vec::new(), Some(sets))?,
+            Verdict::FailOrNotifyIf(cases, sets) => programs.add(number, cases, Some(sets))?,
+            Verdict::Notify => Decision::Give(RET_NOTIFY),
         };
         decided.push((number, decision));
     }
     decided.sort_unstable_by_key(|(number, _)| *number);
+    let Programs { failing, notified } = programs;
+    let is_notified = |(_, decision): &(u32, Decision)| matches!(decision, Decision::Give(RET_NOTIFY));
+    let notifies = !notified.is_empty() || decided.iter().any(is_notified);
     let mut chain = Vec::new();
     for (errno, rules) in failing {
         chain.extend(program(rules, SeccompAction::Errno(errno.unsigned_abs()), config.arch)?);
@@ -224,6 +228,35 @@ pub fn compile(config: &Config<'_>) -> Result<Program, FilterError> {
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// What is decided behind the dispatch.
+#[derive(Default)]
+struct Programs {
+    /// By the error that the caller gets.
+    failing: BTreeMap<i32, Rules>,
+    notified: Rules,
+}
+
+impl Programs {
+    /// The cases in which a call fails, and the sets of conditions under which the
+    /// broker gets it.
+    fn add(
+        &mut self,
+        number: u32,
+        cases: Vec<Case>,
+        sets: Option<Vec<Vec<Condition>>>,
+    ) -> Result<Decision, FilterError> {
+        for case in cases {
+            let rules = self.failing.entry(case.errno as i32).or_default();
+            rules.entry(number.into()).or_default().push(rule(&case.conditions)?);
+        }
+        if let Some(sets) = sets {
+            let rules = sets.iter().map(|conditions| rule(conditions)).collect::<Result<_, _>>()?;
+            self.notified.insert(number.into(), rules);
+        }
+        Ok(Decision::GoOn)
+    }
+}
 
 /// Checks the names in a profile's `syscalls`.
 pub fn check_names(syscalls: &SyscallRules) -> Result<(), FilterError> {

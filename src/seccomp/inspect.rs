@@ -146,6 +146,8 @@ fn socket(config: &Config<'_>) -> Vec<Case> {
     let mut cases = vec![case(Errno::EAFNOSUPPORT, known), case(Errno::EAFNOSUPPORT, not_route)];
     for family in [AF_INET, AF_INET6].map(domain) {
         match config.internet() {
+            // The broker refuses them.
+            Network::None if config.learns_internet() => {}
             Network::None => cases.push(case(Errno::EACCES, [is(0, family)])),
             Network::Loopback => cases.extend(all_but_tcp(family)),
             Network::Open => {}
@@ -159,6 +161,11 @@ fn socket(config: &Config<'_>) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// When a socket is one of the internet.
+pub fn internet_sockets() -> Vec<Vec<Condition>> {
+    [AF_INET, AF_INET6].map(|family| vec![is(0, domain(family))]).into()
 }
 
 /// Everything but stream sockets of TCP itself: MPTCP and SCTP have addresses

@@ -5,5 +5,6 @@ mod completions;
 mod log;
 mod machine;
 mod names;
+mod report;
 mod trust;
 mod words;

@@ -17,7 +17,7 @@ pub(super) use sockets::{Address, Unix};
 use super::memory;
 use crate::path::Target;
 use crate::seccomp::Arch;
-use crate::seccomp::table::{Role, Treatment, numbered};
+use crate::seccomp::table::{Inspection, Role, Treatment, numbered};
 use crate::sys::Errno;
 
 /// Structs with a size argument may not exceed a page (`copy_struct_from_user`).
@@ -46,6 +46,10 @@ pub(super) enum Operation {
     MakeNode { at: Named, mode: u32, device: u64 },
     /// The caller sets its umask.
     Umask,
+    /// A program is executed; only looked at.
+    Execute { at: Named },
+    /// An internet socket is made; only ever refused.
+    Internet,
     /// A socket gets an address.
     Bind { fd: RawFd, address: Result<Address, Errno> },
     /// A socket is connected to an address.
@@ -63,6 +67,7 @@ impl Operation {
                 Subject::Path { path, .. } => path.to_string_lossy().into_owned(),
             },
             Operation::Open { at, .. }
+            | Operation::Execute { at }
             | Operation::Truncate { at, .. }
             | Operation::Remove { at, .. }
             | Operation::Rename { from: at, .. }
@@ -72,7 +77,7 @@ impl Operation {
             Operation::Bind { address, .. } | Operation::Connect { address, .. } => {
                 address.as_ref().map(ToString::to_string).unwrap_or_default()
             }
-            Operation::Umask | Operation::Listen { .. } => String::new(),
+            Operation::Umask | Operation::Listen { .. } | Operation::Internet => String::new(),
         }
     }
 }
@@ -142,8 +147,10 @@ impl Calls {
         let calls = numbered(Arch::NATIVE).filter_map(|(row, number)| {
             let (roles, kind) = match row.treatment {
                 Treatment::Broker(roles, _) => (roles, Kind::Metadata),
-                Treatment::Mediate(roles, _) => (roles, Kind::Names),
+                Treatment::Mediate(roles, _) | Treatment::Watch(roles) => (roles, Kind::Names),
                 Treatment::Address(roles, _) => (roles, Kind::Sockets),
+                // Where it is learnt who wants one of the internet.
+                Treatment::Inspect(Inspection::Socket) => (&[][..], Kind::Sockets),
                 _ => return None,
             };
             Some((i32::try_from(number).ok()?, Known { name: row.name, roles, kind }))

@@ -66,6 +66,7 @@ impl Arguments<'_> {
                 let device = self.low(Role::Device).into();
                 Operation::MakeNode { at: self.at(Role::LinkPath)?, mode, device }
             }
+            "execve" | "execveat" => Operation::Execute { at: self.at(Role::Path)? },
             "umask" => Operation::Umask,
             _ => return Err(Errno::ENOSYS),
         })

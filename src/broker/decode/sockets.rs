@@ -35,6 +35,7 @@ impl Arguments<'_> {
             "bind" => Operation::Bind { fd, address: self.address() },
             "connect" => Operation::Connect { fd, address: self.address() },
             "listen" => Operation::Listen { fd, backlog: self.low(Role::Backlog).cast_signed() },
+            "socket" => Operation::Internet,
             _ => return Err(Errno::ENOSYS),
         })
     }

@@ -5,6 +5,7 @@ mod builtin;
 mod errors;
 mod git;
 mod hints;
+mod learn;
 mod levels;
 mod links;
 mod plans;

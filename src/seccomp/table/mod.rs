@@ -33,6 +33,9 @@ pub enum Treatment {
     /// Performed by the broker where the profile lets some addresses be used
     /// and not others, and the kernel does not govern which; else it runs.
     Address(&'static [Role], Addresses),
+    /// Runs, governed by Landlock. Where it is learnt what programs ask for, the
+    /// broker looks first, and continues it.
+    Watch(&'static [Role]),
     /// Fails, unless a profile lets it through by name.
     OptIn(Errno),
     /// As if the kernel did not know it (`ENOSYS`), so that callers fall back.

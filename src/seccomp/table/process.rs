@@ -1,7 +1,8 @@
 //! Processes, threads, signals, identity, time.
 
 use super::Inspection::{Clone, OnlyItself, OnlyItselfAs};
-use super::Treatment::{Absent, Allow, Inspect, Refuse};
+use super::Role::{Dir, Path};
+use super::Treatment::{Absent, Allow, Inspect, Refuse, Watch};
 use super::{Group, group};
 use crate::sys::Errno;
 
@@ -14,14 +15,14 @@ pub(super) const GROUPS: &[Group] = &[
         "keeps its flags in memory, where a filter cannot see them; libc falls back to clone",
         &["clone3"],
     ),
+    group(Watch(&[Path]), "executes what Landlock lets be executed", &["execve"]),
+    group(Watch(&[Dir, Path]), "executes what Landlock lets be executed", &["execveat"]),
     group(
         Allow,
         "runs and ends the caller's own processes and threads",
         &[
             "fork",
             "vfork",
-            "execve",
-            "execveat",
             "exit",
             "exit_group",
             "wait4",

@@ -325,6 +325,20 @@ fn the_broker_sees_what_opens_for_more_than_reading() {
 }
 
 #[test]
+fn what_is_learnt_is_executed_or_refused_as_ever() {
+    let learning = |config: &mut Config<'_>| config.learning = true;
+    check("execve", |_| {}, &[([3, 0, 0], Run)]);
+    check("execve", learning, &[([3, 0, 0], Notify)]);
+    check("connect", learning, &[([3, 0, 0], Notify)]);
+    // AF_INET, AF_INET6, AF_UNIX; then AF_PACKET, which nobody serves.
+    check("socket", learning, &[([2, 1, 0], Notify), ([10, 1, 0], Notify), ([1, 1, 0], Run)]);
+    check("socket", learning, &[([17, 3, 0], Fail(EAFNOSUPPORT))]);
+    let alone = |config: &mut Config<'_>| (config.learning, config.mode) = (true, Mode::Static);
+    check("execve", alone, &[([3, 0, 0], Run)]);
+    check("socket", alone, &[([2, 1, 0], Fail(EACCES))]);
+}
+
+#[test]
 fn the_broker_sees_every_name_that_is_made_or_taken_away() {
     let names = ["unlinkat", "renameat2", "linkat", "symlinkat", "mkdirat", "mknodat", "openat2", "truncate"];
     for name in names {

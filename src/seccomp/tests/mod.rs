@@ -23,7 +23,7 @@ fn configs(syscalls: &SyscallRules) -> Vec<Config<'_>> {
         for mode in [Mode::Brokered, Mode::Static] {
             for network in [Network::None, Network::Loopback, Network::Open] {
                 for unix_sockets in [UnixSockets::Own, UnixSockets::Open] {
-                    for mediates_reads in [false, true] {
+                    for learning in [false, true] {
                         all.extend(ABIS.map(|abi| Config {
                             arch,
                             mode,
@@ -32,7 +32,8 @@ fn configs(syscalls: &SyscallRules) -> Vec<Config<'_>> {
                             unix_sockets,
                             names_sockets: false,
                             takes_sockets: true,
-                            mediates_reads,
+                            mediates_reads: learning,
+                            learning,
                             syscalls,
                         }));
                     }
@@ -54,6 +55,7 @@ fn strict(arch: Arch, syscalls: &SyscallRules) -> Config<'_> {
         names_sockets: false,
         takes_sockets: true,
         mediates_reads: false,
+        learning: false,
         syscalls,
     }
 }

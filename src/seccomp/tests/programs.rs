@@ -38,6 +38,13 @@ fn every_row_is_answered_as_the_table_says() {
                     check_sets(&sets, &|args| ask(&program, config.arch, number, args), row.name);
                     continue;
                 }
+                Verdict::FailOrNotifyIf(cases, sets) => {
+                    let cases = cases.into_iter().map(|case| (case.conditions, errno(case.errno)));
+                    let sets: Vec<_> =
+                        cases.chain(sets.into_iter().map(|set| (set, Answer::Notify))).collect();
+                    check_sets(&sets, &|args| ask(&program, config.arch, number, args), row.name);
+                    continue;
+                }
                 Verdict::NotifyIf(sets) => {
                     let sets: Vec<_> = sets.into_iter().map(|set| (set, Answer::Notify)).collect();
                     check_sets(&sets, &|args| ask(&program, config.arch, number, args), row.name);
