@@ -15,7 +15,7 @@ macro_rules! embedded {
 }
 
 /// In the order in which they are listed.
-const PROFILES: [(&str, &str, &str); 23] = [
+const PROFILES: [(&str, &str, &str); 24] = [
     embedded!("ci"),
     embedded!("relaxed"),
     embedded!("standard"),
@@ -39,6 +39,7 @@ const PROFILES: [(&str, &str, &str); 23] = [
     embedded!("toolchains/java"),
     embedded!("toolchains/ruby"),
     embedded!("toolchains/c"),
+    embedded!("toolchains/frozen"),
 ];
 
 /// The built-in profile of this name, parsed.

@@ -333,3 +333,21 @@ fn settings_of_the_main_profiles_are_closed() {
         assert_eq!(settings.network == Network::Open, name != "readonly", "{name}");
     }
 }
+
+#[test]
+fn nothing_of_a_toolchain_changes_where_the_home_is_frozen() {
+    for level in ["strict", "readonly"] {
+        let policy = plan_of(get(level)).policy;
+        for pattern in
+            chain(get("toolchains")).iter().flat_map(|profile| &profile.rules).flat_map(|rule| &rule.paths)
+        {
+            let Some(path) = pattern.strip_prefix("~/") else { continue };
+            let access = policy.access(&Path::new("/home/u").join(path.replace('*', "x")));
+            assert_eq!(
+                access.create.min(access.modify).min(access.remove),
+                Effect::Deny,
+                "{level}: {pattern}"
+            );
+        }
+    }
+}
