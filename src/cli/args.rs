@@ -73,6 +73,23 @@ pub struct JailArgs {
     /// Leave no broker behind; what would need it is refused by the kernel.
     #[arg(long = "static")]
     pub static_mode: bool,
+
+    /// Add the rules for this agent, whatever the command is; none: for no agent [default: recognised by the command].
+    #[arg(long, value_name = "NAME|none")]
+    pub agent: Option<String>,
+
+    /// Whether to switch an agent's own prompts and sandbox off.
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "add")]
+    pub agent_flags: AgentFlags,
+}
+
+/// What to do about an agent's own prompts and sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AgentFlags {
+    /// Add the agent's flags that switch them off, unless you gave one about it.
+    Add,
+    /// Keep the command as it is.
+    Keep,
 }
 
 /// Arguments of `run`.
@@ -101,6 +118,10 @@ pub struct PlanArgs {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+
+    /// The command and its arguments, if it is an agent.
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
 }
 
 /// Arguments of `why`.

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use super::args::RunArgs;
 use super::channels::channels;
 use super::error::CliError;
-use super::setup;
+use super::setup::{self, Prepared};
 use crate::audit::{Log, Session, Summary};
 use crate::broker::Records;
 use crate::launch::{self, LaunchError, Request};
+use crate::policy::agent::Applied;
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Access, Network, UnixSockets, size};
 use crate::sys::socket::can_take_descriptors;
@@ -20,11 +21,15 @@ use crate::undo::{Keeper, Sparing, prune};
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     // Freed with the process, which ends right after the command.
-    let plan = ManuallyDrop::new(setup::plan(&args.jail)?);
+    let Prepared { plan, agent, command } = setup::plan(&args.jail, &args.command)?;
+    let plan = ManuallyDrop::new(plan);
+    if let Some(line) = opening(agent.as_ref()) {
+        eprintln!("stockade: {line}");
+    }
     warn(&plan);
-    let records = records(&plan, &args.command)?;
+    let records = records(&plan, &command)?;
     let request =
-        Request { plan: &plan, argv: &args.command, best_effort: args.best_effort, records: records.clone() };
+        Request { plan: &plan, argv: &command, best_effort: args.best_effort, records: records.clone() };
     let ended = launch::run(request);
     let status = ended.as_ref().map_or_else(LaunchError::status, |ended| ended.status);
     records.log.close(status);
@@ -64,6 +69,16 @@ pub(super) fn records(plan: &Plan, command: &[OsString]) -> Result<Records, CliE
         keeper: Arc::new(Keeper::new(&sessions, session.clone(), limits, may_lie)),
         log: Arc::new(Log::new(&sessions, session, report)),
     })
+}
+
+/// The one line with which a run begins: what was found out about it.
+fn opening(agent: Option<&Applied>) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(Applied { name, added, .. }) = agent {
+        let off = if added.is_empty() { "" } else { ", its own prompts off" };
+        parts.push(format!("agent {name}{off}"));
+    }
+    Some(parts.join("; ")).filter(|line| !line.is_empty())
 }
 
 /// Says aloud what opens the jail wide.

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::args::JailArgs;
 use super::error::CliError;
-use super::{always, profiles};
+use super::{agent, always, profiles};
 use crate::launch::facts::FileSystem;
+use crate::policy::agent::{Agent, Applied};
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
 use crate::policy::report::REPORT_END;
@@ -26,25 +27,44 @@ pub(super) fn mode(args: &JailArgs) -> Mode {
     if args.static_mode { Mode::Static } else { Mode::Brokered }
 }
 
-/// Compiles the plan of the jail that the arguments describe.
-pub(super) fn plan(args: &JailArgs) -> Result<Plan, CliError> {
+/// A plan, and what it is for.
+pub(super) struct Prepared {
+    /// The plan.
+    pub(super) plan: Plan,
+    /// The agent whose profile holds.
+    pub(super) agent: Option<Applied>,
+    /// The command with the flags that are added for the agent.
+    pub(super) command: Vec<OsString>,
+}
+
+/// Compiles the plan of the jail that the arguments describe, for a command.
+pub(super) fn plan(args: &JailArgs, command: &[OsString]) -> Result<Prepared, CliError> {
     let facts = Remembered::new(&FileSystem);
-    Ok(plan::compile(resolve(args, &facts)?, mode(args), &facts))
+    let mut choice = agent::choose(args, command)?;
+    let mut policy = resolve(args, choice.agent, &facts)?;
+    if !choice.stands(&policy) {
+        policy = resolve(args, None, &facts)?;
+    }
+    if let Some(why) = &choice.refused {
+        eprintln!("stockade: {why}");
+    }
+    let (agent, command) = choice.apply(args, command);
+    Ok(Prepared { plan: plan::compile(policy, mode(args), &facts), agent, command })
 }
 
 /// Resolves the policy of the jail that the arguments describe.
 pub(super) fn policy(args: &JailArgs) -> Result<Policy, CliError> {
-    resolve(args, &FileSystem)
+    resolve(args, agent::choose(args, &[])?.agent, &FileSystem)
 }
 
-fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
+fn resolve(args: &JailArgs, agent: Option<&Agent>, facts: &dyn Facts) -> Result<Policy, CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
     let state = state_dir(&home);
     let stores =
         sibling_stores(&sessions_dir(&home)).map_err(|error| CliError::Record(state.clone(), error))?;
-    let layers = layers(args, &current, &workspace, own_files(&home, &state, &stores))?;
+    let layers = layers(args, agent, &current, &workspace, own_files(&home, &state, &stores))?;
     let tmpdir = private_tmpdir();
     let report = Some(report_places(&tmpdir, &state));
     let places = Places { workspace, home, tmpdir, report };
@@ -57,6 +77,7 @@ fn resolve(args: &JailArgs, facts: &dyn Facts) -> Result<Policy, CliError> {
 /// and what Stockade always keeps to itself.
 fn layers(
     args: &JailArgs,
+    agent: Option<&Agent>,
     current: &Path,
     workspace: &Path,
     own_files: LayerSource,
@@ -70,7 +91,7 @@ fn layers(
             extra: Vec::new(),
         });
     }
-    let mut own = profiles::load(&args.profile)?;
+    let mut own = agent::layered(profiles::load(&args.profile)?, agent, workspace)?;
     own.extend(always::load()?);
     layers.push(LayerSource {
         kind: LayerKind::User,

@@ -4,6 +4,8 @@
 //! Data goes one way: text → [`profile::Profile`] → [`Policy`] → [`plan::Plan`].
 
 pub mod access;
+pub mod agent;
+mod agents;
 pub mod always;
 pub mod builtin;
 pub mod explain;

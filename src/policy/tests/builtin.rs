@@ -11,12 +11,12 @@ use crate::policy::plan::{Plan, Rights};
 use crate::policy::profile::{Profile, ProfileError};
 use crate::policy::{Effect, LayerKind, Verb};
 
-fn get(name: &str) -> Profile {
+pub(super) fn get(name: &str) -> Profile {
     let found = builtin(name).unwrap_or_else(|| panic!("{name} is not built in"));
     found.unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn chain(root: Profile) -> Vec<Profile> {
+pub(super) fn chain(root: Profile) -> Vec<Profile> {
     let lookup = &mut |name: &str, _: &_| -> Result<Profile, ProfileError> { Ok(get(name)) };
     linearise(root, lookup).unwrap_or_else(|error| panic!("{error}"))
 }

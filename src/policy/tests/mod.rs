@@ -1,5 +1,6 @@
 //! Tests of the policy, on file trees in memory.
 
+mod agent;
 mod always;
 mod builtin;
 mod errors;
@@ -8,6 +9,7 @@ mod hints;
 mod links;
 mod plans;
 mod properties;
+mod readme;
 mod reference;
 mod report;
 mod rules;
