@@ -2,6 +2,7 @@
 //! on a loopback address, with nothing configured but where that is.
 
 mod claude;
+mod codex;
 mod malicious;
 mod model;
 mod names;
