@@ -90,8 +90,9 @@ impl Choice {
         let named = self.named.as_ref().filter(|_| args.agent_flags == AgentFlags::Add);
         let mut added = Vec::new();
         if let Some(Named { at, .. }) = named {
-            added = agent.flags_for(&command[*at..]);
-            command.splice(at..at, added.iter().map(OsString::from));
+            let place;
+            (place, added) = agent.added(&command[*at..]);
+            command.splice(at + place..at + place, added.iter().map(OsString::from));
         }
         (Some(Applied { name: agent.name, profile: agent.profile(), added }), command)
     }

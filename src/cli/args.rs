@@ -120,7 +120,7 @@ pub struct PlanArgs {
     pub json: bool,
 
     /// The command and its arguments, if it is an agent.
-    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
 }
 

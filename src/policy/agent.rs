@@ -28,13 +28,15 @@ pub struct Agent {
     /// What switches its own prompts and sandbox off, updates and telemetry too where
     /// no variable does.
     pub flags: &'static [Flags],
+    /// First arguments behind which they stand, instead of in front of all.
+    pub flags_after: &'static [&'static str],
     /// First arguments with which none of these flags are added.
     pub without_flags: &'static [&'static str],
     /// Variables that move its files.
     pub moved: &'static [Moved],
 }
 
-/// Arguments that are added in front of a person's own.
+/// Arguments that are added to a person's own.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Flags {
     /// What is added.
@@ -105,8 +107,13 @@ impl Agent {
         format!("agents/{}", self.name)
     }
 
-    /// What is added in front of its arguments.
-    pub fn flags_for(&self, args: &[OsString]) -> Vec<&'static str> {
+    /// What is added to its arguments, and at which place.
+    pub fn added(&self, args: &[OsString]) -> (usize, Vec<&'static str>) {
+        let is_behind = args.first().is_some_and(|first| self.flags_after.iter().any(|known| first == known));
+        (usize::from(is_behind), self.flags_for(args))
+    }
+
+    fn flags_for(&self, args: &[OsString]) -> Vec<&'static str> {
         let first = args.first().and_then(|arg| arg.to_str()).unwrap_or_default();
         let own = args.iter().take_while(|arg| *arg != "--");
         let own: Vec<&[u8]> = own.map(|arg| arg.as_bytes()).collect();

@@ -14,6 +14,7 @@ const PLAIN: Agent = Agent {
     packages: &[],
     modules: &[],
     flags: &[],
+    flags_after: &[],
     without_flags: &[],
     moved: &[],
 };
@@ -132,6 +133,7 @@ pub const AGENTS: [Agent; 11] = [
         commands: &["opencode"],
         packages: &["opencode-ai"],
         flags: &[flags(&["--auto"], &["--auto", "--no-auto"])],
+        flags_after: &["run"],
         without_flags: &[
             "acp",
             "agent",

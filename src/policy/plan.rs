@@ -260,8 +260,30 @@ fn make_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
             path != root && is_plain_dir(parent, root, facts) && Rights::native(policy.access(path)).make
         })
         .collect();
+    dirs.extend(growing_dirs(policy, facts));
     dirs.sort();
     dirs.dedup();
+    dirs
+}
+
+/// Directories of the home that grow, with those above them that are not there either: what
+/// is made in a directory that is no older than the run cannot be read again, since nobody
+/// granted that.
+fn growing_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
+    let home = &policy.places.home;
+    let users = policy.layers.iter().filter(|layer| layer.kind == LayerKind::User);
+    let growing = users.flat_map(|layer| &layer.rules).filter(|rule| rule.access == Access::GROWING);
+    let mut dirs = Vec::new();
+    for path in growing.filter_map(|rule| rule.pattern.literal()) {
+        let access = policy.access(&path);
+        let missing: Vec<&Path> = path.ancestors().take_while(|dir| facts.kind(dir).is_none()).collect();
+        let above = missing.last().and_then(|dir| dir.parent());
+        let is_wanted = access.read == Effect::Allow && access.create == Effect::Allow;
+        if is_wanted && above.is_some_and(|above| above.starts_with(home) && is_plain_dir(above, home, facts))
+        {
+            dirs.extend(missing.into_iter().map(Path::to_path_buf));
+        }
+    }
     dirs
 }
 

@@ -72,7 +72,9 @@ fn flags_are_added_unless_there_are_some() {
     let added = |line: &str| {
         let argv = argv(line);
         let found = named(&argv, &real).unwrap_or_else(|| panic!("{line}"));
-        found.agent.flags_for(&argv[found.at..]).join(" ")
+        let (place, added) = found.agent.added(&argv[found.at..]);
+        assert_eq!(place == 1, line.starts_with("opencode run"), "{line}");
+        added.join(" ")
     };
     const CODEX: &str = "-c check_for_update_on_startup=false -c analytics.enabled=false";
     assert!(added("claude -p hi").starts_with("--permission-mode bypassPermissions --settings {"));
@@ -91,6 +93,8 @@ fn flags_are_added_unless_there_are_some() {
         assert_eq!(added(&format!("codex exec {own} hi")), CODEX, "{own}");
     }
     assert_eq!(added("gemini -y -p hi"), "");
+    assert_eq!(added("opencode run hi"), "--auto");
+    assert_eq!(added("opencode"), "--auto");
     assert_eq!(added("agent -p hi --sandbox enabled"), "--force");
 }
 
@@ -140,115 +144,116 @@ fn changes(policy: &Policy, path: &str) -> bool {
     access.create.min(access.modify).min(access.remove) < Effect::Ask
 }
 
+/// What an agent changes.
+const STATE: [(&str, &str); 14] = [
+    ("claude", ".claude/projects/x/1.jsonl"),
+    ("claude", ".claude/.credentials.json"),
+    ("codex", ".codex/state_5.sqlite-wal"),
+    ("codex", ".codex/auth.json"),
+    ("codex", ".codex/sessions/2026/x"),
+    ("gemini", ".gemini/tmp/x"),
+    ("gemini", ".gemini/oauth_creds.json"),
+    ("opencode", ".local/share/opencode/opencode.db"),
+    ("copilot", ".copilot/session-state/x"),
+    ("goose", ".local/share/goose/sessions/x"),
+    ("cursor", ".cursor/chats/x"),
+    ("crush", "work/.crush/crush.db"),
+    ("amp", ".local/share/amp/threads/x"),
+    ("pi", ".pi/agent/sessions/x"),
+];
+
+/// What runs outside the jail later.
+const LASTING: [(&str, &[&str]); 11] = [
+    (
+        "claude",
+        &[
+            ".claude.json",
+            ".claude/settings.json",
+            ".claude/settings.local.json",
+            ".claude/CLAUDE.md",
+            ".claude/hooks/x",
+            ".claude/plugins/x/y",
+            ".claude/skills/x",
+            ".claude/commands/x",
+            ".claude/agents/x",
+            ".claude/statusline.sh",
+            ".claude/local/claude",
+            ".claude/backups/x",
+            ".claude/session-env/x/hook-1.sh",
+            ".local/share/claude/versions/2",
+        ],
+    ),
+    (
+        "codex",
+        &[
+            ".codex/config.toml",
+            ".codex/x.config.toml",
+            ".codex/AGENTS.md",
+            ".codex/prompts/x",
+            ".codex/rules/default.rules",
+            ".codex/hooks.json",
+            ".codex/plugins/x",
+            ".codex/skills/.system/x/SKILL.md",
+            ".codex/tmp/arg0/x/git",
+        ],
+    ),
+    (
+        "gemini",
+        &[
+            ".gemini/settings.json",
+            ".gemini/GEMINI.md",
+            ".gemini/extensions/x",
+            ".gemini/.env",
+            ".gemini/history/x/.git/config",
+            ".gemini/tmp/bin/rg",
+        ],
+    ),
+    (
+        "opencode",
+        &[
+            ".config/opencode/opencode.json",
+            ".config/opencode/plugin/x.js",
+            ".opencode/bin/x",
+            ".local/share/opencode/snapshot/x/config",
+            ".local/share/opencode/bin/x",
+            ".cache/opencode/bin/rg",
+        ],
+    ),
+    (
+        "copilot",
+        &[".copilot/mcp-config.json", ".copilot/config.json", ".copilot/hooks/x", ".cache/copilot/pkg/x"],
+    ),
+    ("aider", &[".aider.conf.yml", ".aider.model.settings.yml"]),
+    (
+        "goose",
+        &[".config/goose/config.yaml", ".config/goose/.goosehints", ".local/share/goose/schedule.json"],
+    ),
+    (
+        "cursor",
+        &[
+            ".cursor/mcp.json",
+            ".cursor/hooks.json",
+            ".cursor/cli-config.json",
+            ".cursor/rules/x",
+            ".cursor/projects/p/mcp-approvals.json",
+            ".cache/cursor-compile-cache/x",
+        ],
+    ),
+    (
+        "crush",
+        &[
+            ".config/crush/crush.json",
+            ".local/share/crush/crush.json",
+            ".local/share/crush/providers.json",
+            "work/.crush/skills/x",
+        ],
+    ),
+    ("amp", &[".config/amp/settings.json", ".config/agents/skills/x", ".amp/bin/amp", ".cache/amp/bin/rg"]),
+    ("pi", &[".pi/agent/settings.json", ".pi/agent/extensions/x", ".pi/x", ".agents/skills/x"]),
+];
+
 #[test]
 fn what_runs_outside_later_stays_and_state_may_change() {
-    const STATE: [(&str, &str); 14] = [
-        ("claude", ".claude/projects/x/1.jsonl"),
-        ("claude", ".claude/.credentials.json"),
-        ("codex", ".codex/state_5.sqlite-wal"),
-        ("codex", ".codex/auth.json"),
-        ("codex", ".codex/sessions/2026/x"),
-        ("gemini", ".gemini/tmp/x"),
-        ("gemini", ".gemini/oauth_creds.json"),
-        ("opencode", ".local/share/opencode/opencode.db"),
-        ("copilot", ".copilot/session-state/x"),
-        ("goose", ".local/share/goose/sessions/x"),
-        ("cursor", ".cursor/chats/x"),
-        ("crush", "work/.crush/crush.db"),
-        ("amp", ".local/share/amp/threads/x"),
-        ("pi", ".pi/agent/sessions/x"),
-    ];
-    const LASTING: [(&str, &[&str]); 11] = [
-        (
-            "claude",
-            &[
-                ".claude.json",
-                ".claude/settings.json",
-                ".claude/settings.local.json",
-                ".claude/CLAUDE.md",
-                ".claude/hooks/x",
-                ".claude/plugins/x/y",
-                ".claude/skills/x",
-                ".claude/commands/x",
-                ".claude/agents/x",
-                ".claude/statusline.sh",
-                ".claude/local/claude",
-                ".claude/backups/x",
-                ".claude/session-env/x/hook-1.sh",
-                ".local/share/claude/versions/2",
-            ],
-        ),
-        (
-            "codex",
-            &[
-                ".codex/config.toml",
-                ".codex/x.config.toml",
-                ".codex/AGENTS.md",
-                ".codex/prompts/x",
-                ".codex/rules/default.rules",
-                ".codex/hooks.json",
-                ".codex/plugins/x",
-                ".codex/skills/.system/x/SKILL.md",
-                ".codex/tmp/arg0/x/git",
-            ],
-        ),
-        (
-            "gemini",
-            &[
-                ".gemini/settings.json",
-                ".gemini/GEMINI.md",
-                ".gemini/extensions/x",
-                ".gemini/.env",
-                ".gemini/history/x/.git/config",
-                ".gemini/tmp/bin/rg",
-            ],
-        ),
-        (
-            "opencode",
-            &[
-                ".config/opencode/opencode.json",
-                ".config/opencode/plugin/x.js",
-                ".opencode/bin/x",
-                ".local/share/opencode/snapshot/x/config",
-                ".local/share/opencode/bin/x",
-                ".cache/opencode/bin/rg",
-            ],
-        ),
-        (
-            "copilot",
-            &[".copilot/mcp-config.json", ".copilot/config.json", ".copilot/hooks/x", ".cache/copilot/pkg/x"],
-        ),
-        ("aider", &[".aider.conf.yml", ".aider.model.settings.yml"]),
-        (
-            "goose",
-            &[".config/goose/config.yaml", ".config/goose/.goosehints", ".local/share/goose/schedule.json"],
-        ),
-        (
-            "cursor",
-            &[
-                ".cursor/mcp.json",
-                ".cursor/hooks.json",
-                ".cursor/cli-config.json",
-                ".cursor/rules/x",
-                ".cursor/projects/p/mcp-approvals.json",
-                ".cache/cursor-compile-cache/x",
-            ],
-        ),
-        (
-            "crush",
-            &[
-                ".config/crush/crush.json",
-                ".local/share/crush/crush.json",
-                ".local/share/crush/providers.json",
-                "work/.crush/skills/x",
-            ],
-        ),
-        (
-            "amp",
-            &[".config/amp/settings.json", ".config/agents/skills/x", ".amp/bin/amp", ".cache/amp/bin/rg"],
-        ),
-        ("pi", &[".pi/agent/settings.json", ".pi/agent/extensions/x", ".pi/x", ".agents/skills/x"]),
-    ];
     for level in ["ci", "relaxed", "standard", "strict", "readonly"] {
         for (agent, path) in STATE {
             let is_level = level != "readonly" || !path.starts_with("work/");
@@ -338,4 +343,28 @@ fn plans_with_agents_leave_no_way_to_settings() {
             assert!(!grant.rights.make && !grant.rights.write && !grant.rights.remove, "{grant:?}");
         }
     }
+}
+
+#[test]
+fn state_directories_are_there_from_the_start() {
+    let made = |agent: &str, tree: &str| {
+        let plan = compile(policy("standard", agent, ""), &Tree::of(tree));
+        let granted = |dir: &PathBuf| plan.grants.iter().any(|grant| grant.path == *dir && grant.rights.read);
+        let dirs =
+            plan.make_dirs.iter().filter(|dir| !dir.starts_with("/home/u/work") && !dir.ends_with(".npm"));
+        dirs.map(|dir| (dir.display().to_string(), granted(dir))).collect::<Vec<_>>()
+    };
+    let own = |dir: &str, granted| (format!("/home/u/{dir}"), granted);
+    assert_eq!(made("codex", "/home/u/work/a"), [own(".codex", true), own(".codex/shell_snapshots", false)]);
+    assert_eq!(
+        made("amp", "/home/u/work/a\n/home/u/.local/state/x"),
+        [
+            own(".cache", false),
+            own(".cache/amp", true),
+            own(".local/share", false),
+            own(".local/share/amp", true),
+            own(".local/state/amp", true)
+        ]
+    );
+    assert_eq!(made("codex", "/home/u/work/a\n/home/u/.codex -> elsewhere"), []);
 }
