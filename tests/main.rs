@@ -4,6 +4,7 @@
 //! Attacks are functions of this very binary, which runs itself again inside
 //! the jail (see [`support::attack`]).
 
+mod agents;
 mod approval;
 mod care;
 mod cli;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use super::args::{DoctorArgs, JailArgs, TriedMode};
+use super::args::{AgentFlags, DoctorArgs, JailArgs, TriedMode};
 use super::error::CliError;
 use super::{print, print_json, run, setup};
 use crate::landlock;
@@ -225,8 +225,10 @@ fn try_mode(static_mode: bool) -> Result<u8, CliError> {
         workspace: Some(Path::new("/usr").into()),
         allow: vec![read_itself],
         static_mode,
+        agent: Some("none".into()),
+        agent_flags: AgentFlags::Keep,
     };
-    let plan = setup::plan(&jail)?;
+    let plan = setup::plan(&jail, &[])?.plan;
     let argv = [program.into_os_string(), "doctor".into(), "--inside".into()];
     let records = run::records(&plan, &argv)?;
     Ok(launch::run(Request { plan: &plan, argv: &argv, best_effort: true, records })?.status)

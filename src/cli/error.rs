@@ -37,6 +37,9 @@ pub enum CliError {
     /// No profile of this name.
     #[error("no profile named `{0}`")]
     UnknownProfile(String),
+    /// `--agent` with a name that is no agent's.
+    #[error("unknown agent `{0}`")]
+    UnknownAgent(String),
     /// A profile's file cannot be read.
     #[error("the profile {} cannot be read", .0.display())]
     ProfileUnreadable(PathBuf, #[source] io::Error),
@@ -152,6 +155,9 @@ impl CliError {
         match self {
             CliError::WorkspaceTooWide(_) => {
                 Some("change to the directory to work in, or name it with --workspace")
+            }
+            CliError::UnknownAgent(_) => {
+                Some("`stockade profile list` lists them as agents/NAME; `--agent none` is for no agent")
             }
             CliError::UnknownProfile(_) => {
                 Some("`stockade profile list` lists them; a file's name needs a `/` or ends in .yaml")

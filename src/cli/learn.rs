@@ -30,14 +30,15 @@ pub(super) fn main(args: &LearnArgs) -> Result<(), CliError> {
         // and until it executes something the jail's as well, from its own broker.
         nix::sys::prctl::set_dumpable(true).map_err(|errno| CliError::Output(errno.into()))?;
     }
-    let given = setup::given(&args.jail)?;
+    let (given, policy, choice) = setup::given_for(&args.jail, &args.command, &FileSystem)?;
     let profile = given.sources.profile.as_str();
     if args.forget {
         return learned::forget(profile);
     }
-    let mut plan = plan::compile(given.policy(&FileSystem)?, Mode::Brokered, &FileSystem);
+    let (_, command) = choice.apply(&args.jail, &args.command);
+    let mut plan = plan::compile(policy, Mode::Brokered, &FileSystem);
     plan.learn();
-    let (ended, summary) = without_standard_output(|| run::session(&plan, &args.command, false))??;
+    let (ended, summary) = without_standard_output(|| run::session(&plan, &command, false))??;
     let status = match ended {
         Ok(ended) => ended.status,
         // What it may not execute it is refused like anything else.

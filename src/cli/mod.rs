@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod agent;
 mod agent_notes;
 mod always;
 mod approve;

@@ -6,12 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::RunArgs;
+use super::care;
 use super::channels::channels;
 use super::error::CliError;
-use super::setup;
+use super::setup::{self, Prepared};
+use super::sources::Inferred;
 use crate::audit::{Log, Session, Summary};
 use crate::broker::Records;
 use crate::launch::{self, Ended, LaunchError, Request};
+use crate::policy::agent::Applied;
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Access, Network, UnixSockets, size};
 use crate::sys::socket::can_take_descriptors;
@@ -20,10 +23,11 @@ use crate::undo::{Keeper, Sparing, prune};
 /// Runs the command in its jail and gives its exit status.
 pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
     // Freed with the process, which ends right after the command.
-    let (plan, notices) = setup::plan_and_notices(&args.jail)?;
+    let Prepared { plan, agent, command, level, notices } = setup::plan(&args.jail, &args.command)?;
     let plan = ManuallyDrop::new(plan);
-    notices.iter().for_each(|notice| eprintln!("stockade: {notice}"));
-    Ok(session(&plan, &args.command, args.best_effort)?.0?.status)
+    let opening = opening(level, agent.as_ref());
+    opening.iter().chain(&notices).for_each(|line| eprintln!("stockade: {line}"));
+    Ok(session(&plan, &command, args.best_effort)?.0?.status)
 }
 
 /// A session from its beginning to its end: how the command ended, and what was refused.
@@ -73,6 +77,20 @@ pub(super) fn records(plan: &Plan, command: &[OsString]) -> Result<Records, CliE
         keeper: Arc::new(Keeper::new(&sessions, session.clone(), limits, may_lie)),
         log: Arc::new(Log::new(&sessions, session, report)),
     })
+}
+
+/// The one line with which a run begins: what was found out about it.
+fn opening(level: Option<Inferred>, agent: Option<&Applied>) -> Option<String> {
+    let level = level.map(|Inferred { level, reason }| match reason {
+        Some(reason) => format!("{level}, because of {}", care::words(&reason)),
+        None => format!("{level}, since nothing here calls for more"),
+    });
+    let agent = agent.map(|Applied { name, added, .. }| {
+        let off = if added.is_empty() { "" } else { ", its own prompts off" };
+        format!("agent {name}{off}")
+    });
+    let parts: Vec<String> = level.into_iter().chain(agent).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// Says aloud what opens the jail wide.

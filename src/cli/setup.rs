@@ -4,12 +4,13 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::agent::{self, Choice};
 use super::args::JailArgs;
-use super::care;
 use super::error::CliError;
-use super::sources::{self, Sources};
+use super::sources::{self, Inferred, Sources};
 use super::trust::Standing;
 use crate::launch::facts::FileSystem;
+use crate::policy::agent::{Agent, Applied};
 use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
 use crate::policy::report::REPORT_END;
@@ -22,24 +23,50 @@ pub(super) fn mode(args: &JailArgs) -> Mode {
     if args.static_mode { Mode::Static } else { Mode::Brokered }
 }
 
-/// Compiles the plan of the jail that the arguments describe.
-pub(super) fn plan(args: &JailArgs) -> Result<Plan, CliError> {
-    let facts = Remembered::new(&FileSystem);
-    Ok(plan::compile(given(args)?.policy(&facts)?, mode(args), &facts))
+/// A plan, and what it is for.
+pub(super) struct Prepared {
+    /// The plan.
+    pub(super) plan: Plan,
+    /// The agent whose profile holds.
+    pub(super) agent: Option<Applied>,
+    /// The command with the flags that are added for the agent.
+    pub(super) command: Vec<OsString>,
+    /// The level, where nobody named a profile.
+    pub(super) level: Option<Inferred>,
+    /// What a person should know first, a line each.
+    pub(super) notices: Vec<String>,
 }
 
-/// The same for a run, and what a person should know first, a line each.
-pub(super) fn plan_and_notices(args: &JailArgs) -> Result<(Plan, Vec<String>), CliError> {
+/// Compiles the plan of the jail that the arguments describe, for a command.
+pub(super) fn plan(args: &JailArgs, command: &[OsString]) -> Result<Prepared, CliError> {
     let facts = Remembered::new(&FileSystem);
-    let given = given(args)?;
-    let policy = given.policy(&facts)?;
-    let notices = given.notices(&policy, &facts)?;
-    Ok((plan::compile(policy, mode(args), &facts), notices))
+    let (given, policy, choice) = given_for(args, command, &facts)?;
+    let mut notices: Vec<String> = choice.refused.iter().cloned().collect();
+    notices.extend(given.ignored(&policy, &facts)?);
+    let (agent, command) = choice.apply(args, command);
+    let level = given.sources.inferred;
+    Ok(Prepared { plan: plan::compile(policy, mode(args), &facts), agent, command, level, notices })
+}
+
+/// What holds for a command, the policy that it makes, and the agent that it is.
+pub(super) fn given_for(
+    args: &JailArgs,
+    command: &[OsString],
+    facts: &dyn Facts,
+) -> Result<(Given, Policy, Choice), CliError> {
+    let mut choice = agent::choose(args, command)?;
+    let mut given = given(args, choice.agent)?;
+    let mut policy = given.policy(facts)?;
+    if !choice.stands(&policy) {
+        given = self::given(args, None)?;
+        policy = given.policy(facts)?;
+    }
+    Ok((given, policy, choice))
 }
 
 /// Resolves the policy of the jail that the arguments describe.
 pub(super) fn policy(args: &JailArgs) -> Result<Policy, CliError> {
-    given(args)?.policy(&FileSystem)
+    given(args, agent::choose(args, &[])?.agent)?.policy(&FileSystem)
 }
 
 /// What a policy is resolved from.
@@ -77,25 +104,20 @@ impl Given {
         Ok(trust::difference(policy, &self.of(&self.sources.layers(true), facts)?))
     }
 
-    /// What a person should know first.
-    fn notices(&self, policy: &Policy, facts: &dyn Facts) -> Result<Vec<String>, CliError> {
-        let level = self.sources.inferred.as_ref().map(|inferred| match &inferred.reason {
-            Some(reason) => format!("{}, because of {}", inferred.level, care::words(reason)),
-            None => format!("{}, since nothing here calls for more", inferred.level),
-        });
+    /// That the repository's file says more than it has a say in.
+    fn ignored(&self, policy: &Policy, facts: &dyn Facts) -> Result<Option<String>, CliError> {
         let why = match self.sources.repository.as_ref().map(|file| file.standing) {
             Some(Standing::Changed) => "has changed since you trusted it",
             _ => "is not trusted",
         };
         let file = sources::REPOSITORY_POLICY;
         let notice = format!("{file} {why}, so what it would loosen is ignored; see: stockade trust");
-        let is_ignored = !self.loosened(policy, facts)?.is_empty();
-        Ok(level.into_iter().chain(is_ignored.then_some(notice)).collect())
+        Ok((!self.loosened(policy, facts)?.is_empty()).then_some(notice))
     }
 }
 
 /// What the arguments describe, and what holds beside them.
-pub(super) fn given(args: &JailArgs) -> Result<Given, CliError> {
+fn given(args: &JailArgs, agent: Option<&Agent>) -> Result<Given, CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let home = home()?;
     let workspace = workspace(args.workspace.as_deref(), &current, &home)?;
@@ -103,7 +125,7 @@ pub(super) fn given(args: &JailArgs) -> Result<Given, CliError> {
     let stores =
         sibling_stores(&sessions_dir(&home)).map_err(|error| CliError::Record(state.clone(), error))?;
     let own_files = sources::own_files(&home, &workspace, &state, &stores);
-    let sources = Sources::find(args, &current, (&workspace, &home), own_files)?;
+    let sources = Sources::find(args, agent, &current, (&workspace, &home), own_files)?;
     let tmpdir = private_tmpdir();
     let report = Some(report_places(&tmpdir, &state));
     Ok(Given { sources, places: Places { workspace, home, tmpdir, report } })
@@ -112,7 +134,7 @@ pub(super) fn given(args: &JailArgs) -> Result<Given, CliError> {
 /// The same for a workspace where nothing else is said.
 pub(super) fn given_in(workspace: &Path) -> Result<Given, CliError> {
     let workspace = Some(workspace.to_path_buf());
-    given(&JailArgs { profile: None, workspace, allow: Vec::new(), static_mode: false })
+    given(&JailArgs { workspace, ..JailArgs::default() }, None)
 }
 
 /// The workspace around a directory, or around the current one.

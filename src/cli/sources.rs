@@ -9,8 +9,10 @@ use super::args::JailArgs;
 use super::error::CliError;
 use super::setup::{approvals_dir, config_dir, real_as_far_as_it_exists};
 use super::trust::{self, Standing};
-use super::{always, learned, profiles};
+use super::{agent, always, learned, profiles};
 use crate::care::{self, Budget, Reason};
+use crate::policy::agent::Agent;
+use crate::policy::builtin::is_builtin;
 use crate::policy::profile::Profile;
 use crate::policy::trust::{raising, tightening, trusted};
 use crate::policy::{Access, CareRules, LayerKind, LayerSource, Level, Rule};
@@ -21,8 +23,6 @@ const MACHINE_POLICY: &str = "/etc/stockade/policy.yaml";
 pub(super) const REPOSITORY_POLICY: &str = ".stockade.yaml";
 /// The user's own profile that holds where none is named.
 const DEFAULT: &str = "default";
-/// How the sources of profiles that come with Stockade begin.
-const BUILT_IN: &str = "built-in profile ";
 
 /// All that has a say in a run.
 #[derive(Clone)]
@@ -69,6 +69,7 @@ impl Sources {
     /// Finds them, for a workspace and what Stockade keeps to itself.
     pub(super) fn find(
         args: &JailArgs,
+        agent: Option<&Agent>,
         current: &Path,
         (workspace, home): (&Path, &Path),
         own_files: LayerSource,
@@ -90,6 +91,11 @@ impl Sources {
             None => sources.infer(workspace, home)?,
         }
         sources.learned = learned::load(&sources.profile)?;
+        sources.user = agent::layered(sources.user, agent, workspace)?;
+        if agent.is_some() {
+            // Which network an agent needs its profile says.
+            sources.raised.iter_mut().flatten().for_each(|profile| profile.settings.network = None);
+        }
         sources.user.extend(always::load()?);
         Ok(sources)
     }
@@ -105,7 +111,7 @@ impl Sources {
         self.profile = if name == DEFAULT { name } else { level.name() }.to_string();
         if level > default {
             let level = profiles::load(level.name())?;
-            let own = self.user.iter().filter(|profile| !is_built_in(profile)).cloned();
+            let own = self.user.iter().filter(|profile| !is_builtin(profile)).cloned();
             let own: Vec<Profile> = own.collect();
             if !own.is_empty() {
                 // What the user wrote for a lower level must not undo this one.
@@ -133,7 +139,7 @@ impl Sources {
         let mut user = self.user.clone();
         if let Some(file) = self.repository.as_ref().filter(|_| trusts) {
             // What the user wrote comes after it, and wins.
-            let place = user.iter().position(|profile| !is_built_in(profile)).unwrap_or(user.len());
+            let place = user.iter().position(|profile| !is_builtin(profile)).unwrap_or(user.len());
             let known: Vec<_> = user.iter().map(|profile| profile.origin.clone()).collect();
             let new = file.profiles.iter().filter(|profile| !known.contains(&profile.origin));
             user.splice(place..place, new.cloned().map(trusted));
@@ -152,13 +158,9 @@ impl Sources {
     }
 }
 
-fn is_built_in(profile: &Profile) -> bool {
-    profile.origin.source.starts_with(BUILT_IN)
-}
-
 /// The highest level that profiles build on; that of most where they build on none.
 fn level_of(profiles: &[Profile]) -> Level {
-    let levels = profiles.iter().filter(|profile| is_built_in(profile));
+    let levels = profiles.iter().filter(|profile| is_builtin(profile));
     levels.filter_map(|profile| Level::by_name(&profile.name)).max().unwrap_or(Level::Standard)
 }
 

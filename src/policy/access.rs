@@ -115,6 +115,10 @@ impl Access {
     /// Reading and executing only.
     pub const READ: Access =
         Access::new(Effect::Allow, Effect::Allow, Effect::Deny, Effect::Deny, Effect::Deny);
+    /// What is there stays, and new names may come. (A directory that a rule gives
+    /// this to is made for the run, with those above it.)
+    pub const GROWING: Access =
+        Access::new(Effect::Allow, Effect::Allow, Effect::Allow, Effect::Deny, Effect::Deny);
     /// Nothing.
     pub const HIDDEN: Access =
         Access::new(Effect::Deny, Effect::Deny, Effect::Deny, Effect::Deny, Effect::Deny);

@@ -3,6 +3,9 @@
 
 use super::profile::{self, Profile, ProfileError};
 
+/// What their source is called, before the name.
+const SOURCE: &str = "built-in profile ";
+
 /// Name, text and JSON of a profile.
 macro_rules! embedded {
     ($name:literal) => {
@@ -15,7 +18,7 @@ macro_rules! embedded {
 }
 
 /// In the order in which they are listed.
-const PROFILES: [(&str, &str, &str); 23] = [
+const PROFILES: [(&str, &str, &str); 37] = [
     embedded!("ci"),
     embedded!("relaxed"),
     embedded!("standard"),
@@ -39,12 +42,31 @@ const PROFILES: [(&str, &str, &str); 23] = [
     embedded!("toolchains/java"),
     embedded!("toolchains/ruby"),
     embedded!("toolchains/c"),
+    embedded!("toolchains/frozen"),
+    embedded!("agents/claude"),
+    embedded!("agents/codex"),
+    embedded!("agents/gemini"),
+    embedded!("agents/opencode"),
+    embedded!("agents/copilot"),
+    embedded!("agents/aider"),
+    embedded!("agents/goose"),
+    embedded!("agents/cursor"),
+    embedded!("agents/crush"),
+    embedded!("agents/amp"),
+    embedded!("agents/pi"),
+    embedded!("agents/common"),
+    embedded!("agents/providers"),
 ];
 
 /// The built-in profile of this name, parsed.
 pub fn builtin(name: &str) -> Option<Result<Profile, ProfileError>> {
     let (name, _, json) = PROFILES.into_iter().find(|(known, ..)| *known == name)?;
-    Some(profile::parse_prepared(json, &format!("built-in profile {name}")))
+    Some(profile::parse_prepared(json, &format!("{SOURCE}{name}")))
+}
+
+/// Whether a profile is one of those that come with Stockade.
+pub fn is_builtin(profile: &Profile) -> bool {
+    profile.origin.source.starts_with(SOURCE)
 }
 
 /// Names and texts of all built-in profiles.

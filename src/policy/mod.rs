@@ -4,6 +4,8 @@
 //! Data goes one way: text → [`profile::Profile`] → [`Policy`] → [`plan::Plan`].
 
 pub mod access;
+pub mod agent;
+mod agents;
 pub mod always;
 pub mod builtin;
 pub mod care;
@@ -19,6 +21,7 @@ pub mod pattern;
 pub mod plan;
 pub mod profile;
 pub mod report;
+mod rights;
 pub mod rules;
 pub mod settings;
 mod sockets;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::facts::{Facts, Kind};
 use super::report::{self, Report};
+pub use super::rights::Rights;
 use super::rules::{Policy, Rule};
 use super::words::{serialize_path, serialize_paths};
 use super::{Access, Effect, LayerKind, Network, Note, Origin, RuleId, Verb, split};
@@ -22,94 +23,6 @@ pub enum Mode {
     Brokered,
     /// Nobody: what would have been brokered is refused by the kernel.
     Static,
-}
-
-/// What Landlock can be told to grant, as far as a plan distinguishes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
-pub struct Rights {
-    /// Listing directories.
-    pub list: bool,
-    /// Reading files.
-    pub read: bool,
-    /// Executing files.
-    pub execute: bool,
-    /// Writing to and truncating what exists.
-    pub write: bool,
-    /// Removing names.
-    pub remove: bool,
-    /// Making, renaming and linking names.
-    pub make: bool,
-}
-
-impl Rights {
-    /// No right.
-    pub const NONE: Rights =
-        Rights { list: false, read: false, execute: false, write: false, remove: false, make: false };
-    /// Every right.
-    pub const ALL: Rights =
-        Rights { list: true, read: true, execute: true, write: true, remove: true, make: true };
-
-    /// What an access gives without anybody watching. Changing names is all or
-    /// nothing: only where creating, modifying and removing are all allowed.
-    pub fn native(access: Access) -> Rights {
-        let allowed = |verb| access.effect(verb) == Effect::Allow;
-        let changes = allowed(Verb::Create) && allowed(Verb::Modify) && allowed(Verb::Remove);
-        Rights {
-            list: allowed(Verb::Read),
-            read: allowed(Verb::Read),
-            execute: allowed(Verb::Execute),
-            write: allowed(Verb::Modify),
-            remove: changes,
-            make: changes,
-        }
-    }
-
-    /// The rights that both have.
-    #[must_use]
-    pub fn and(self, other: Rights) -> Rights {
-        self.zip(other, |a, b| a && b)
-    }
-
-    /// The rights that either has.
-    #[must_use]
-    pub fn or(self, other: Rights) -> Rights {
-        self.zip(other, |a, b| a || b)
-    }
-
-    /// The rights that the other does not have.
-    #[must_use]
-    pub fn minus(self, other: Rights) -> Rights {
-        self.zip(other, |a, b| a && !b)
-    }
-
-    /// Whether there is no right in it.
-    pub fn is_empty(self) -> bool {
-        self == Rights::NONE
-    }
-
-    /// The names of the rights.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let all = [
-            (self.list, "list"),
-            (self.read, "read"),
-            (self.execute, "execute"),
-            (self.write, "write"),
-            (self.remove, "remove"),
-            (self.make, "make"),
-        ];
-        all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name)
-    }
-
-    fn zip(self, other: Rights, combine: impl Fn(bool, bool) -> bool) -> Rights {
-        Rights {
-            list: combine(self.list, other.list),
-            read: combine(self.read, other.read),
-            execute: combine(self.execute, other.execute),
-            write: combine(self.write, other.write),
-            remove: combine(self.remove, other.remove),
-            make: combine(self.make, other.make),
-        }
-    }
 }
 
 /// What Landlock is told to grant beneath one path.
@@ -283,8 +196,30 @@ fn make_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
             path != root && is_plain_dir(parent, root, facts) && Rights::native(policy.access(path)).make
         })
         .collect();
+    dirs.extend(growing_dirs(policy, facts));
     dirs.sort();
     dirs.dedup();
+    dirs
+}
+
+/// Directories of the home that grow, with those above them that are not there either: what
+/// is made in a directory that is no older than the run cannot be read again, since nobody
+/// granted that.
+fn growing_dirs(policy: &Policy, facts: &dyn Facts) -> Vec<PathBuf> {
+    let home = &policy.places.home;
+    let users = policy.layers.iter().filter(|layer| layer.kind == LayerKind::User);
+    let growing = users.flat_map(|layer| &layer.rules).filter(|rule| rule.access == Access::GROWING);
+    let mut dirs = Vec::new();
+    for path in growing.filter_map(|rule| rule.pattern.literal()) {
+        let access = policy.access(&path);
+        let missing: Vec<&Path> = path.ancestors().take_while(|dir| facts.kind(dir).is_none()).collect();
+        let above = missing.last().and_then(|dir| dir.parent());
+        let is_wanted = access.read == Effect::Allow && access.create == Effect::Allow;
+        if is_wanted && above.is_some_and(|above| above.starts_with(home) && is_plain_dir(above, home, facts))
+        {
+            dirs.extend(missing.into_iter().map(Path::to_path_buf));
+        }
+    }
     dirs
 }
 

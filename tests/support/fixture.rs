@@ -25,7 +25,7 @@ pub struct World {
 
 /// Where throw-away worlds are made: not beneath `/tmp` if that can be
 /// helped, since programs in a jail may read `/tmp`.
-fn nursery() -> PathBuf {
+pub fn nursery() -> PathBuf {
     let wanted = [
         std::env::var_os("STOCKADE_TEST_DIR").map(PathBuf::from),
         Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR"))),

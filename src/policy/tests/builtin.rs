@@ -11,12 +11,12 @@ use crate::policy::plan::{Plan, Rights};
 use crate::policy::profile::{Profile, ProfileError};
 use crate::policy::{Effect, LayerKind, Verb};
 
-fn get(name: &str) -> Profile {
+pub(super) fn get(name: &str) -> Profile {
     let found = builtin(name).unwrap_or_else(|| panic!("{name} is not built in"));
     found.unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn chain(root: Profile) -> Vec<Profile> {
+pub(super) fn chain(root: Profile) -> Vec<Profile> {
     let lookup = &mut |name: &str, _: &_| -> Result<Profile, ProfileError> { Ok(get(name)) };
     linearise(root, lookup).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -331,5 +331,23 @@ fn settings_of_the_main_profiles_are_closed() {
         assert!(settings.syscalls.allow.is_empty(), "{name}");
         assert_eq!(settings.env.set["TMPDIR"], "/tmp/session", "{name}");
         assert_eq!(settings.network == Network::Open, name != "readonly", "{name}");
+    }
+}
+
+#[test]
+fn nothing_of_a_toolchain_changes_where_the_home_is_frozen() {
+    for level in ["strict", "readonly"] {
+        let policy = plan_of(get(level)).policy;
+        for pattern in
+            chain(get("toolchains")).iter().flat_map(|profile| &profile.rules).flat_map(|rule| &rule.paths)
+        {
+            let Some(path) = pattern.strip_prefix("~/") else { continue };
+            let access = policy.access(&Path::new("/home/u").join(path.replace('*', "x")));
+            assert_eq!(
+                access.create.min(access.modify).min(access.remove),
+                Effect::Deny,
+                "{level}: {pattern}"
+            );
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the policy, on file trees in memory.
 
+mod agent;
 mod always;
 mod builtin;
 mod errors;
@@ -10,6 +11,7 @@ mod levels;
 mod links;
 mod plans;
 mod properties;
+mod readme;
 mod reference;
 mod report;
 mod rules;

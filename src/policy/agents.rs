@@ -1,0 +1,307 @@
+//! The agents that Stockade knows: one row for each.
+
+use super::agent::{Agent, Flags, Moved};
+
+const fn flags(add: &'static [&'static str], unless: &'static [&'static str]) -> Flags {
+    Flags { add, unless }
+}
+
+/// A row without anything special.
+const PLAIN: Agent = Agent {
+    name: "",
+    commands: &[],
+    needs_path: false,
+    packages: &[],
+    modules: &[],
+    flags: &[],
+    flags_after: &[],
+    without_flags: &[],
+    moved: &[],
+};
+
+/// In the order in which they are listed.
+pub const AGENTS: [Agent; 11] = [
+    Agent {
+        name: "claude",
+        commands: &["claude"],
+        packages: &["@anthropic-ai/claude-code"],
+        flags: &[
+            flags(
+                &["--permission-mode", "bypassPermissions"],
+                &[
+                    "--permission-mode",
+                    "--dangerously-skip-permissions",
+                    "--allow-dangerously-skip-permissions",
+                ],
+            ),
+            // its question about the flag above, and its sandbox, are settings
+            flags(
+                &[
+                    "--settings",
+                    "{\"skipDangerousModePermissionPrompt\":true,\"sandbox\":{\"enabled\":false}}",
+                ],
+                &["--settings"],
+            ),
+        ],
+        without_flags: &[
+            "agents",
+            "auth",
+            "auto-mode",
+            "config",
+            "doctor",
+            "gateway",
+            "install",
+            "mcp",
+            "migrate-installer",
+            "plugin",
+            "plugins",
+            "project",
+            "setup-token",
+            "ultrareview",
+            "update",
+            "upgrade",
+        ],
+        moved: &[Moved {
+            by: "CLAUDE_CONFIG_DIR",
+            parts: &[("~/.claude.json*", "/.claude.json*"), ("~/.claude.lock", ".lock"), ("~/.claude", "")],
+        }],
+        ..PLAIN
+    },
+    Agent {
+        name: "codex",
+        commands: &["codex"],
+        packages: &["@openai/codex"],
+        flags: &[
+            flags(
+                &["--dangerously-bypass-approvals-and-sandbox"],
+                &[
+                    "--dangerously-bypass-approvals-and-sandbox",
+                    "--yolo",
+                    "--full-auto",
+                    "--approve-for-me",
+                    "--sandbox",
+                    "-s*",
+                    "--ask-for-approval",
+                    "-a*",
+                    "sandbox_mode=*",
+                    "approval_policy=*",
+                ],
+            ),
+            flags(&["-c", "check_for_update_on_startup=false"], &["check_for_update_on_startup=*"]),
+            flags(&["-c", "analytics.enabled=false"], &["analytics.enabled=*"]),
+        ],
+        without_flags: &[
+            "agents",
+            "login",
+            "logout",
+            "mcp",
+            "mcp-server",
+            "plugin",
+            "app-server",
+            "remote-control",
+            "completion",
+            "update",
+            "doctor",
+            "sandbox",
+            "debug",
+            "apply",
+            "a",
+            "queue",
+            "archive",
+            "unarchive",
+            "delete",
+            "migrate-rollouts",
+            "migrate-nfs-db",
+            "cloud",
+            "exec-server",
+            "features",
+            "help",
+        ],
+        moved: &[Moved { by: "CODEX_HOME", parts: &[("~/.codex", "")] }],
+        ..PLAIN
+    },
+    Agent {
+        name: "gemini",
+        commands: &["gemini"],
+        packages: &["@google/gemini-cli"],
+        flags: &[flags(&["--approval-mode=yolo"], &["--approval-mode", "--yolo", "-y"])],
+        without_flags: &["mcp", "extensions", "extension", "skills", "skill", "hooks", "hook", "gemma"],
+        ..PLAIN
+    },
+    Agent {
+        name: "opencode",
+        commands: &["opencode"],
+        packages: &["opencode-ai"],
+        flags: &[flags(&["--auto"], &["--auto", "--no-auto"])],
+        flags_after: &["run"],
+        without_flags: &[
+            "acp",
+            "agent",
+            "attach",
+            "auth",
+            "completion",
+            "db",
+            "debug",
+            "export",
+            "github",
+            "import",
+            "mcp",
+            "models",
+            "plug",
+            "plugin",
+            "pr",
+            "providers",
+            "serve",
+            "session",
+            "stats",
+            "uninstall",
+            "upgrade",
+            "web",
+        ],
+        ..PLAIN
+    },
+    Agent {
+        name: "copilot",
+        commands: &["copilot"],
+        packages: &["@github/copilot"],
+        flags: &[flags(
+            &["--allow-all"],
+            &[
+                "--allow-all",
+                "--yolo",
+                "--allow-all-tools",
+                "--allow-all-paths",
+                "--allow-all-urls",
+                "--allow-tool",
+                "--deny-tool",
+            ],
+        )],
+        without_flags: &[
+            "app",
+            "completion",
+            "config",
+            "help",
+            "init",
+            "instruction",
+            "login",
+            "lsp",
+            "mcp",
+            "memories",
+            "plugin",
+            "sandbox",
+            "sessions",
+            "skill",
+            "update",
+            "version",
+            "workflow",
+        ],
+        ..PLAIN
+    },
+    Agent {
+        name: "aider",
+        commands: &["aider"],
+        packages: &["aider-chat"],
+        modules: &["aider"],
+        flags: &[flags(&["--yes-always"], &["--yes-always", "--yes", "--no-yes-always"])],
+        ..PLAIN
+    },
+    Agent {
+        name: "goose",
+        commands: &["goose"],
+        moved: &[Moved {
+            by: "GOOSE_PATH_ROOT",
+            parts: &[
+                ("~/.config/goose", "/config"),
+                ("~/.local/share/goose", "/data"),
+                ("~/.local/state/goose", "/state"),
+                ("~/.cache/goose", "/cache"),
+            ],
+        }],
+        ..PLAIN
+    },
+    Agent {
+        name: "cursor",
+        commands: &["cursor-agent", "agent"],
+        needs_path: true,
+        packages: &["cursor-agent"],
+        flags: &[
+            flags(&["--force"], &["--force", "-f", "--yolo"]),
+            flags(&["--sandbox", "disabled"], &["--sandbox"]),
+        ],
+        without_flags: &[
+            "about",
+            "acp",
+            "create-chat",
+            "generate-rule",
+            "help",
+            "install-shell-integration",
+            "login",
+            "logout",
+            "ls",
+            "mcp",
+            "models",
+            "rule",
+            "status",
+            "uninstall-shell-integration",
+            "update",
+            "upgrade",
+            "whoami",
+            "worker",
+        ],
+        ..PLAIN
+    },
+    Agent {
+        name: "crush",
+        commands: &["crush"],
+        packages: &["@charmland/crush"],
+        flags: &[flags(&["--yolo"], &["--yolo", "-y"])],
+        // `run` asks nothing
+        without_flags: &[
+            "completion",
+            "dirs",
+            "help",
+            "login",
+            "logs",
+            "models",
+            "projects",
+            "run",
+            "schema",
+            "server",
+            "session",
+            "sessions",
+            "stats",
+            "update-providers",
+        ],
+        ..PLAIN
+    },
+    Agent {
+        name: "amp",
+        commands: &["amp"],
+        packages: &["@ampcode/cli", "@sourcegraph/amp"],
+        flags: &[flags(&["--dangerously-allow-all"], &["--dangerously-allow-all"])],
+        without_flags: &[
+            "doctor",
+            "help",
+            "login",
+            "logout",
+            "mcp",
+            "permissions",
+            "plugins",
+            "review",
+            "skill",
+            "tools",
+            "update",
+            "usage",
+            "version",
+        ],
+        ..PLAIN
+    },
+    Agent {
+        name: "pi",
+        commands: &["pi"],
+        needs_path: true,
+        packages: &["@earendil-works/pi-coding-agent", "@mariozechner/pi-coding-agent"],
+        moved: &[Moved { by: "PI_CODING_AGENT_DIR", parts: &[("~/.pi/agent", "")] }],
+        ..PLAIN
+    },
+];
