@@ -164,7 +164,7 @@ fn the_private_temporary_directory_is_scratch() {
 
 #[test]
 fn shared_temporary_directories_are_not_changed() {
-    for profile in ["ci", "relaxed", "standard", "readonly"] {
+    for profile in ["ci", "relaxed", "standard", "strict", "readonly"] {
         crate::support::each_mode(profile, |jail| {
             let there = tempfile::NamedTempFile::new_in("/tmp").expect("make a file");
             fs::write(there.path(), "another program's").expect("write");

@@ -9,7 +9,7 @@ fn json(text: &str) -> serde_json::Value {
 
 #[test]
 fn plan_is_printed_and_is_json() {
-    for profile in ["ci", "relaxed", "standard", "readonly"] {
+    for profile in ["ci", "relaxed", "standard", "strict", "readonly"] {
         each_mode(profile, |jail| {
             let mut args = vec!["plan", "--profile", profile];
             if jail.is_static() {
@@ -87,7 +87,7 @@ fn why_says_what_a_run_does() {
 fn profiles_are_listed_shown_and_checked() {
     let jail = Jail::new("ci");
     let list = jail.stockade(&["profile", "list"]).expect(0);
-    for name in ["ci", "relaxed", "standard", "readonly"] {
+    for name in ["ci", "relaxed", "standard", "strict", "readonly"] {
         assert!(list.lines().any(|line| line.starts_with(name)), "{name} in {list}");
         let text = jail.stockade(&["profile", "show", name]).expect(0);
         assert!(text.contains("version: 1") && text.contains(&format!("name: {name}")), "{text}");

@@ -8,7 +8,7 @@ const SECRETS: [&str; 3] = [".ssh/id", ".aws/credentials", ".bash_history"];
 
 #[test]
 fn secret_files_are_not_read_on_any_way() {
-    for profile in ["ci", "relaxed", "standard", "readonly"] {
+    for profile in ["ci", "relaxed", "standard", "strict", "readonly"] {
         each_mode(profile, |jail| {
             symlink(&jail.home, jail.work.join("pkg/home")).expect("link");
             for name in SECRETS {

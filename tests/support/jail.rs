@@ -188,7 +188,12 @@ impl Jail {
         let mut command = self.run_command();
         let mut rule = OsString::from("read=");
         rule.push(myself());
-        command.arg("--allow").arg(rule).arg("--").arg(myself()).args(args);
+        command.arg("--allow").arg(rule).arg("--");
+        // A clean environment does not let it in.
+        if ["strict", "readonly"].iter().any(|profile| self.profile == *profile) {
+            command.arg("env").arg(format!("{}={name}", super::attack::VARIABLE));
+        }
+        command.arg(myself()).args(args);
         command.env(super::attack::VARIABLE, name);
         command
     }

@@ -96,7 +96,7 @@ fn no_jail_reaches_the_store_and_no_other_user() {
          (eval \"$act\") && echo \"$act\"; done; echo done",
         object.display()
     );
-    for profile in ["ci", "relaxed", "standard", "readonly"] {
+    for profile in ["ci", "relaxed", "standard", "strict", "readonly"] {
         jail.profile(profile);
         let out = jail.sh(&script);
         assert_eq!(out.out(), "done\n", "{profile}: {}", out.err());
