@@ -85,8 +85,7 @@ impl Listener {
 
     /// Whether the call still waits, so that its process is still the one that made it.
     pub fn is_waiting(&self, id: u64) -> bool {
-        // SAFETY: the kernel reads the id.
-        unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
+        self.undisturbed(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &mut { id }).is_ok()
     }
 
     /// Answers a call. `ENOENT`: its thread died meanwhile.
@@ -113,10 +112,21 @@ impl Listener {
     }
 
     fn send(&self, mut response: libc::seccomp_notif_resp) -> Result<(), Errno> {
-        // SAFETY: the kernel reads the struct.
-        let result =
-            unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut response) };
-        check(result.into()).map(drop)
+        self.undisturbed(libc::SECCOMP_IOCTL_NOTIF_SEND, &mut response).map(drop)
+    }
+
+    /// Asks the kernel until no signal for this thread comes in between: each
+    /// request waits for the listener's lock, which says `EINTR` then, and an
+    /// `ADDFD` also for the caller. Nothing was done in that case.
+    fn undisturbed<T>(&self, request: libc::Ioctl, argument: &mut T) -> Result<i64, Errno> {
+        loop {
+            // SAFETY: each caller gives the struct that its request reads.
+            let result = unsafe { libc::ioctl(self.fd.as_raw_fd(), request, &raw mut *argument) };
+            match check(result.into()) {
+                Err(Errno::EINTR) => {}
+                done => return done,
+            }
+        }
     }
 
     /// Gives the waiting process a descriptor of the same open file, and says
@@ -126,15 +136,83 @@ impl Listener {
         let newfd_flags = if close_on_exec { libc::O_CLOEXEC.cast_unsigned() } else { 0 };
         let srcfd = file.as_raw_fd().cast_unsigned();
         let mut request = libc::seccomp_notif_addfd { id, flags: 0, srcfd, newfd: 0, newfd_flags };
-        // SAFETY: the kernel reads the struct.
-        let result =
-            unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ADDFD, &raw mut request) };
-        check(result.into())
+        self.undisturbed(libc::SECCOMP_IOCTL_NOTIF_ADDFD, &mut request)
     }
 }
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::thread::JoinHandleExt;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use nix::sys::pthread::pthread_kill;
+    use nix::sys::signal::Signal;
+
+    use super::*;
+    use crate::sys::process::interrupt_with;
+
+    /// The call that is answered, which nothing else here makes.
+    const CALL: libc::c_long = libc::SYS_inotify_init1;
+    const TIMES: usize = 500;
+
+    /// Notifies of one call.
+    fn filter() -> [Instruction; 4] {
+        let statement = |code: u32, k: u32| Instruction { code: code as u16, jt: 0, jf: 0, k };
+        let give = |value| statement(libc::BPF_RET | libc::BPF_K, value);
+        let is_call = Instruction {
+            jf: 1,
+            ..statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, u32::try_from(CALL).expect("a number"))
+        };
+        let number = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0);
+        [number, is_call, give(libc::SECCOMP_RET_USER_NOTIF), give(libc::SECCOMP_RET_ALLOW)]
+    }
+
+    /// Gives a descriptor to whoever asks, as often as expected.
+    fn serve(listener: &Listener) {
+        let null = File::open("/dev/null").expect("open /dev/null");
+        for _ in 0..TIMES {
+            let asked = loop {
+                match listener.receive() {
+                    Err(Errno::EINTR) => {}
+                    received => break received.expect("receive"),
+                }
+            };
+            assert!(listener.is_waiting(asked.id));
+            let number = listener.inject(asked.id, null.as_fd(), true);
+            listener.reply(asked.id, number).expect("reply");
+        }
+    }
+
+    #[test]
+    fn a_signal_for_the_one_who_answers_reaches_nobody_else() {
+        interrupt_with(Signal::SIGURG).expect("set the handler");
+        let (send, receive) = mpsc::channel();
+        let server = thread::spawn(move || serve(&receive.recv().expect("get the listener")));
+        let asker = thread::spawn(move || {
+            // SAFETY: the arguments are values.
+            assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+            let listener = install_with_listener(&filter()).expect("install the filter");
+            send.send(Listener::new(listener)).expect("hand over the listener");
+            for turn in 0..TIMES {
+                // SAFETY: the argument is a value, and the descriptor is nobody else's.
+                let given = unsafe { libc::syscall(CALL, libc::IN_CLOEXEC) };
+                assert!(given >= 0, "turn {turn}: {}", Errno::last());
+                drop(owned(given));
+            }
+        });
+        while !asker.is_finished() && !server.is_finished() {
+            // ESRCH: it ended meanwhile.
+            let _ = pthread_kill(server.as_pthread_t(), Signal::SIGURG);
+        }
+        asker.join().expect("everybody was answered");
+        server.join().expect("everybody was received");
     }
 }
