@@ -164,22 +164,30 @@ impl Crew {
             calm += 1;
             if calm >= CALM {
                 calm = 0;
-                self.want(self.receivers.load(Ordering::SeqCst).div_ceil(2));
+                self.shrink(is_idle);
             }
             idle = if is_idle { idle + 1 } else { 0 };
-            if idle >= CALM {
+            if idle >= CALM && self.receivers.load(Ordering::SeqCst) <= 1 {
                 idle = 0;
-                self.want(1);
                 self.rest();
             }
         }
     }
 
-    /// Says how many receivers are enough, of which there is always one. The
-    /// others go behind their next call: the kernel gives each of them one. A
-    /// signal would bring them to it sooner, but might find them at work.
-    fn want(&self, receivers: usize) {
-        self.wanted.store(receivers.max(1), Ordering::SeqCst);
+    /// Lets half of the receivers go. They do so behind a call, so where none
+    /// comes they are woken. A call may just have come, which is why whatever is
+    /// done for one begins anew where such a signal disturbs it.
+    fn shrink(&self, is_idle: bool) {
+        let receivers = self.receivers.load(Ordering::SeqCst);
+        let wanted = receivers.div_ceil(2).max(1);
+        self.wanted.store(wanted, Ordering::SeqCst);
+        if is_idle && wanted < receivers {
+            let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+            for thread in threads.iter().filter(|thread| thread.thread().name() == Some(RECEIVER)) {
+                // ESRCH: it ended meanwhile, which is what is wanted.
+                let _ = pthread_kill(thread.as_pthread_t(), WAKE);
+            }
+        }
     }
 
     /// Sleeps until a call comes. One that comes just now sees that nobody

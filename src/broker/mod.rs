@@ -61,12 +61,15 @@ use decode::{Named, Operation};
 use front::Front;
 use judge::Judge;
 use keep::Lengthy;
-use reply::{LENGTHY, Reply, Served};
+use reply::{INTERRUPTED, LENGTHY, Reply, Served};
 use umask::Umasks;
 
 /// Wakes a thread out of a blocking receive. Nobody sends it to a process that
 /// has no urgent data to expect, and by default it does nothing.
 const WAKE: Signal = Signal::SIGURG;
+
+/// How often a call is tried that ends for a signal to the thread that performs it.
+const MOST_TRIES: u32 = 64;
 
 /// A running broker. Dropping it stops it.
 pub struct Broker {
@@ -276,7 +279,19 @@ impl Shared {
     }
 
     fn perform(&self, call: &Call, operation: &Operation) -> Served {
-        self.act(call, operation).map_err(|errno| self.seen(call, errno, || operation.shown()))
+        for _ in 0..MOST_TRIES {
+            match self.act(call, operation) {
+                Err(INTERRUPTED) if self.is_undisturbed(call) => {}
+                served => return served.map_err(|errno| self.seen(call, errno, || operation.shown())),
+            }
+        }
+        Err(Errno::EIO)
+    }
+
+    /// Whether nothing has come for the caller, so that a signal which ended a
+    /// system call here was for this thread alone.
+    fn is_undisturbed(&self, call: &Call) -> bool {
+        self.confirm(call).is_ok() && !caller::has_pending_signal(call.caller)
     }
 
     /// What the caller gets; that something could not be decided about is recorded.
