@@ -19,6 +19,7 @@ pub mod audit;
 pub mod broker;
 pub mod care;
 pub mod launch;
+pub mod review;
 pub mod undo;
 
 pub mod cli;

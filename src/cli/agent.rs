@@ -103,14 +103,18 @@ impl Choice {
 pub(super) fn layered(
     mut own: Vec<Profile>,
     agent: Option<&Agent>,
+    only_reads: bool,
     workspace: &Path,
 ) -> Result<Vec<Profile>, CliError> {
     let Some(agent) = agent else { return Ok(own) };
-    let profiles = profiles::load(&agent.profile())?;
+    let mut profiles = profiles::load(&agent.profile())?;
+    if only_reads {
+        let rules = profiles.iter_mut().flat_map(|profile| &mut profile.rules);
+        rules.for_each(|rule| rule.access = rule.access.only_reading());
+    }
     let home = setup::home()?;
     let profiles = agent::moved(agent, profiles, &|variable| {
-        let dir = std::env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute())?;
-        let dir = setup::real_as_far_as_it_exists(&dir);
+        let dir = moved_to(variable)?;
         // where this is true the variable means more than an agent's files
         let is_wide = home.starts_with(&dir) || workspace.starts_with(&dir) || dir.starts_with(workspace);
         if is_wide {
@@ -123,6 +127,12 @@ pub(super) fn layered(
     let at = own.iter().rposition(is_builtin).map_or(0, |last| last + 1);
     own.splice(at..at, new);
     Ok(own)
+}
+
+/// The directory that a variable moves an agent's files to.
+pub(super) fn moved_to(variable: &str) -> Option<PathBuf> {
+    let dir = std::env::var_os(variable).map(PathBuf::from).filter(|dir| dir.is_absolute())?;
+    Some(setup::real_as_far_as_it_exists(&dir))
 }
 
 /// The file that `execvp(3)` would execute first; one that is only read has a `/`.

@@ -1,6 +1,7 @@
 //! The command line as typed. What it means is worked out in `setup`.
 
 mod learn;
+mod review;
 mod sessions;
 mod settings;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub use learn::{LearnArgs, ReportArgs};
+pub use review::ReviewArgs;
 pub use sessions::{Colour, DiffArgs, LogArgs, OnConflict, PruneArgs, RestoreArgs, SessionsArgs, UndoArgs};
 pub use settings::{ApproveArgs, CareArgs, HowMuch, ProfileCommand, TrustArgs};
 
@@ -39,6 +41,8 @@ pub enum Command {
     Care(CareArgs),
     /// Run a command in the jail, and print what its profile would need for it.
     Learn(LearnArgs),
+    /// Let a second agent review the work, in rounds, before it stays.
+    Review(ReviewArgs),
     /// Show what was refused in a run, or check that its record is whole.
     Log(LogArgs),
     /// List what sessions changed, and whether it can be undone.
@@ -125,6 +129,10 @@ pub struct JailArgs {
     /// Whether to switch an agent's own prompts and sandbox off.
     #[arg(long, value_name = "WHAT", value_enum, default_value = "add")]
     pub agent_flags: AgentFlags,
+
+    /// The agent only reads: of what its profile opens nothing may be changed.
+    #[arg(skip)]
+    pub only_reads: bool,
 }
 
 /// What to do about an agent's own prompts and sandbox.
@@ -147,6 +155,10 @@ pub struct RunArgs {
     /// Start even where this kernel cannot enforce everything; says what is lost.
     #[arg(long)]
     pub best_effort: bool,
+
+    /// The part that it has in a review.
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub assignment: Option<PathBuf>,
 
     /// The command and its arguments.
     #[arg(trailing_var_arg = true, required = true, value_name = "CMD")]

@@ -227,10 +227,11 @@ fn try_mode(static_mode: bool) -> Result<u8, CliError> {
         static_mode,
         agent: Some("none".into()),
         agent_flags: AgentFlags::Keep,
+        only_reads: false,
     };
-    let plan = setup::plan(&jail, &[])?.plan;
+    let plan = setup::plan(&jail, &[], None)?.plan;
     let argv = [program.into_os_string(), "doctor".into(), "--inside".into()];
-    let records = run::records(&plan, &argv)?;
+    let records = run::records(&plan, &argv, None)?;
     Ok(launch::run(Request { plan: &plan, argv: &argv, best_effort: true, records })?.status)
 }
 

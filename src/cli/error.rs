@@ -99,6 +99,24 @@ pub enum CliError {
     /// An old version cannot be written.
     #[error("{} cannot be written", .0.display())]
     Restore(PathBuf, #[source] io::Error),
+    /// What a review lays out cannot be read or written.
+    #[error("the review cannot use {}", .0.display())]
+    Review(PathBuf, #[source] io::Error),
+    /// A command of a review that is none.
+    #[error("{0} is no command: its quotes do not match, or it is empty")]
+    ReviewCommand(String),
+    /// Nobody is there to review.
+    #[error("nobody is named who reviews")]
+    NoReviewer,
+    /// More approvals than reviewers are asked for, or none.
+    #[error("--quorum {0}: there are {1} reviewers")]
+    Quorum(usize, usize),
+    /// What an author does there leaves no trace.
+    #[error("{} is scratch, so what an author changes in it is not recorded", .0.display())]
+    ReviewOfScratch(PathBuf),
+    /// Nobody says what the author is to do.
+    #[error("the author needs a task")]
+    NoTask,
     /// What a session changed cannot be shown.
     #[error("what session {0} changed cannot be shown")]
     Diff(String, #[source] UndoError),
@@ -176,6 +194,11 @@ impl CliError {
             CliError::Restore(_, error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Some("--force replaces what is there")
             }
+            CliError::NoReviewer => {
+                Some("--reviewer CMD names one, or `review: {reviewer: [CMD]}` in your own profile")
+            }
+            CliError::NoTask => Some("--task FILE says what it is to do; --task - reads it"),
+            CliError::ReviewOfScratch(_) => Some("--profile standard records it"),
             CliError::NobodyToAsk => Some("--yes does it without asking"),
             CliError::NeverTrusted(_) => Some("`stockade trust --list` lists what you trust"),
             CliError::NobodyToAnswer => Some("--follow, --json, --yes ID and --no ID are for programs"),

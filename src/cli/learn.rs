@@ -38,7 +38,7 @@ pub(super) fn main(args: &LearnArgs) -> Result<(), CliError> {
     let (_, command) = choice.apply(&args.jail, &args.command);
     let mut plan = plan::compile(policy, Mode::Brokered, &FileSystem);
     plan.learn();
-    let (ended, summary) = without_standard_output(|| run::session(&plan, &command, false))??;
+    let (ended, summary) = without_standard_output(|| run::session(&plan, &command, false, None))??;
     let status = match ended {
         Ok(ended) => ended.status,
         // What it may not execute it is refused like anything else.

@@ -22,6 +22,7 @@ mod profiles;
 mod prune;
 mod report;
 mod restore;
+mod review;
 mod run;
 mod session;
 mod sessions;
@@ -51,11 +52,12 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let result = match command_line.command {
-        Command::Run(args) => run::main(&args),
+        Command::Run(args) => run::main(args),
         Command::Plan(args) => plan::main(&args).map(|()| 0),
         Command::Why(args) => why::main(&args).map(|()| 0),
         Command::Care(args) => care::main(&args).map(|()| 0),
         Command::Learn(args) => learn::main(&args).map(|()| 0),
+        Command::Review(args) => review::main(&args),
         Command::Log(args) => log::main(&args),
         Command::Sessions(args) => sessions::main(&args).map(|()| 0),
         Command::Restore(args) => restore::main(&args).map(|()| 0),

@@ -21,7 +21,7 @@ struct Document<'a> {
 
 /// Prints the plan.
 pub(super) fn main(args: &PlanArgs) -> Result<(), CliError> {
-    let Prepared { plan, agent, .. } = setup::plan(&args.jail, &args.command)?;
+    let Prepared { plan, agent, .. } = setup::plan(&args.jail, &args.command, None)?;
     if args.json {
         return print_json(&Document { agent, plan: explain::plan_json(&plan, &FileSystem) });
     }

@@ -11,6 +11,7 @@ use nix::fcntl::OFlag;
 use super::error::CliError;
 use super::setup;
 use crate::policy::profile::{Profile, ProfileError};
+use crate::policy::recipe::Recipe;
 use crate::policy::{Origin, builtin, merge, profile};
 
 /// A profile is text of a few kilobytes; a file beyond this is a mistake.
@@ -89,6 +90,21 @@ fn find(name: &str, from: Option<&Origin>) -> Result<Option<Profile>, CliError> 
     }
     let own = own_path(name)?;
     if own.try_exists().unwrap_or(false) { read(&own, Owner::User).map(Some) } else { Ok(None) }
+}
+
+/// The recipe of an agent: the user's own, or else the one that comes with Stockade.
+pub(super) fn recipe(name: &str) -> Result<Option<Recipe>, CliError> {
+    let is_name =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if !is_name {
+        return Ok(None);
+    }
+    let own = own_dir()?.join("review").join(format!("{name}.yaml"));
+    if own.try_exists().unwrap_or(false) {
+        let text = read_text(&own, Owner::User)?;
+        return Ok(Some(profile::parse_recipe(&text, &own.display().to_string())?));
+    }
+    Ok(Recipe::builtin(name).transpose()?)
 }
 
 fn builtin_profile(name: &str) -> Result<Option<Profile>, ProfileError> {

@@ -17,17 +17,28 @@ use crate::launch::{self, Ended, LaunchError, Request};
 use crate::policy::agent::Applied;
 use crate::policy::plan::{Mode, Plan};
 use crate::policy::{Access, Network, UnixSockets, size};
+use crate::review::Assignment;
 use crate::sys::socket::can_take_descriptors;
 use crate::undo::{Keeper, Sparing, prune};
 
 /// Runs the command in its jail and gives its exit status.
-pub(super) fn main(args: &RunArgs) -> Result<u8, CliError> {
+pub(super) fn main(mut args: RunArgs) -> Result<u8, CliError> {
     // Freed with the process, which ends right after the command.
-    let Prepared { plan, agent, command, level, notices } = setup::plan(&args.jail, &args.command)?;
+    let assignment = args.assignment.as_deref().map(assignment).transpose()?;
+    args.jail.only_reads = assignment.as_ref().is_some_and(Assignment::only_reads);
+    let Prepared { plan, agent, command, level, notices } =
+        setup::plan(&args.jail, &args.command, assignment.as_ref())?;
     let plan = ManuallyDrop::new(plan);
     let opening = opening(level, agent.as_ref());
     opening.iter().chain(&notices).for_each(|line| eprintln!("stockade: {line}"));
-    Ok(session(&plan, &command, args.best_effort)?.0?.status)
+    let id = assignment.map(|assignment| assignment.session);
+    Ok(session(&plan, &command, args.best_effort, id)?.0?.status)
+}
+
+/// The part in a review that a file says.
+fn assignment(path: &Path) -> Result<Assignment, CliError> {
+    let reviews = setup::reviews_dir(&setup::home()?);
+    Assignment::read(path, &reviews).map_err(|error| CliError::Review(path.into(), error))
 }
 
 /// A session from its beginning to its end: how the command ended, and what was refused.
@@ -35,9 +46,10 @@ pub(super) fn session(
     plan: &Plan,
     command: &[OsString],
     best_effort: bool,
+    id: Option<String>,
 ) -> Result<(Result<Ended, LaunchError>, Summary), CliError> {
     warn(plan);
-    let records = records(plan, command)?;
+    let records = records(plan, command, id)?;
     let ended = launch::run(Request { plan, argv: command, best_effort, records: records.clone() });
     let status = ended.as_ref().map_or_else(LaunchError::status, |ended| ended.status);
     records.log.close(status);
@@ -57,11 +69,11 @@ pub(super) fn session(
 }
 
 /// The records of a new session, of which nothing is written yet.
-pub(super) fn records(plan: &Plan, command: &[OsString]) -> Result<Records, CliError> {
+pub(super) fn records(plan: &Plan, command: &[OsString], id: Option<String>) -> Result<Records, CliError> {
     let places = &plan.policy.places;
     let started = jiff::Timestamp::now();
     let session = Session {
-        id: session_id(started),
+        id: id.unwrap_or_else(|| session_id(started)),
         started,
         command: command.to_vec(),
         workspace: places.workspace.clone(),

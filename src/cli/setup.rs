@@ -15,6 +15,7 @@ use crate::policy::facts::{Facts, Remembered};
 use crate::policy::plan::{self, Mode, Plan};
 use crate::policy::report::REPORT_END;
 use crate::policy::{self, LayerSource, Places, Policy, ReportPlaces, trust};
+use crate::review::Assignment;
 use crate::seccomp;
 use crate::undo::sibling_stores;
 
@@ -38,9 +39,16 @@ pub(super) struct Prepared {
 }
 
 /// Compiles the plan of the jail that the arguments describe, for a command.
-pub(super) fn plan(args: &JailArgs, command: &[OsString]) -> Result<Prepared, CliError> {
+pub(super) fn plan(
+    args: &JailArgs,
+    command: &[OsString],
+    assignment: Option<&Assignment>,
+) -> Result<Prepared, CliError> {
     let facts = Remembered::new(&FileSystem);
-    let (given, policy, choice) = given_for(args, command, &facts)?;
+    let (given, mut policy, choice) = given_for(args, command, &facts)?;
+    if let Some(assignment) = assignment {
+        assignment.open(&mut policy);
+    }
     let mut notices: Vec<String> = choice.refused.iter().cloned().collect();
     notices.extend(given.ignored(&policy, &facts)?);
     let (agent, command) = choice.apply(args, command);
@@ -151,6 +159,11 @@ pub(super) fn state_dir(home: &Path) -> PathBuf {
 /// Where the record of each session lies, in a directory of its own.
 pub(super) fn sessions_dir(home: &Path) -> PathBuf {
     state_dir(home).join("sessions")
+}
+
+/// Where each review has a directory of its own.
+pub(super) fn reviews_dir(home: &Path) -> PathBuf {
+    state_dir(home).join("reviews")
 }
 
 /// Where sessions have a socket for those who answer what they ask: in the

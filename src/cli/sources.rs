@@ -91,7 +91,7 @@ impl Sources {
             None => sources.infer(workspace, home)?,
         }
         sources.learned = learned::load(&sources.profile)?;
-        sources.user = agent::layered(sources.user, agent, workspace)?;
+        sources.user = agent::layered(sources.user, agent, args.only_reads, workspace)?;
         if agent.is_some() {
             // Which network an agent needs its profile says.
             sources.raised.iter_mut().flatten().for_each(|profile| profile.settings.network = None);

@@ -9,7 +9,7 @@ use nix::unistd::{Pid, getpid};
 
 use crate::sys::SysError;
 use crate::sys::process::{self, ChildEvent};
-use crate::sys::procfs::Standing;
+use crate::sys::procfs::{self, Standing};
 
 /// Signals about reading and writing in the background: the command gets them
 /// itself, and this process goes by what it does.
@@ -98,12 +98,6 @@ fn children() -> Vec<Pid> {
             pids.extend(text.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw));
         }
     }
-    if listed { pids } else { children_by_parent() }
-}
-
-/// For kernels without `/proc/PID/task/TID/children`: everybody is asked for
-/// their parent.
-fn children_by_parent() -> Vec<Pid> {
-    let me = getpid();
-    Standing::all().into_iter().filter(|process| process.parent == me).map(|process| process.pid).collect()
+    // Some kernels do not list them.
+    if listed { pids } else { procfs::children(getpid()) }
 }

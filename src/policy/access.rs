@@ -106,6 +106,12 @@ pub struct Access {
 }
 
 impl Access {
+    /// What is left of it where nothing may change.
+    #[must_use]
+    pub fn only_reading(self) -> Access {
+        Access { create: Effect::Deny, modify: Effect::Deny, remove: Effect::Deny, ..self }
+    }
+
     /// Everything, at native speed.
     pub const SCRATCH: Access =
         Access::new(Effect::Allow, Effect::Allow, Effect::Allow, Effect::Allow, Effect::Allow);

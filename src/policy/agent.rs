@@ -199,21 +199,30 @@ pub fn moved(
     mut profiles: Vec<Profile>,
     place: &dyn Fn(&str) -> Option<PathBuf>,
 ) -> Vec<Profile> {
-    for Moved { by, parts } in agent.moved {
-        let Some(dir) = place(by).and_then(|dir| vars::escape(&dir).into_string().ok()) else { continue };
+    for moved in agent.moved {
+        let Some(dir) = place(moved.by).and_then(|dir| vars::escape(&dir).into_string().ok()) else {
+            continue;
+        };
         let rules = profiles.iter_mut().flat_map(|profile| &mut profile.rules);
         for pattern in rules.flat_map(|rule| &mut rule.paths) {
-            let new = parts.iter().find_map(|(from, to)| {
-                let rest = pattern.strip_prefix(from)?;
-                let is_beneath = rest.is_empty() || rest.starts_with('/');
-                is_beneath.then(|| format!("{dir}{to}{rest}"))
-            });
-            if let Some(new) = new {
+            if let Some(new) = moved.beneath(pattern, &dir) {
                 *pattern = new;
             }
         }
     }
     profiles
+}
+
+impl Moved {
+    /// What stands for a path, or a pattern, where the variable names that directory; none
+    /// where it stays.
+    pub fn beneath(&self, path: &str, dir: &str) -> Option<String> {
+        self.parts.iter().find_map(|(from, to)| {
+            let rest = path.strip_prefix(from)?;
+            let is_beneath = rest.is_empty() || rest.starts_with('/');
+            is_beneath.then(|| format!("{dir}{to}{rest}"))
+        })
+    }
 }
 
 /// What a plan says about the agent.

@@ -272,7 +272,7 @@ fn settings(
         }
     }
     for source in sources.iter().filter(|source| source.kind != LayerKind::User) {
-        source.profiles.iter().for_each(|profile| tighten(&mut settings, profile, notes));
+        source.profiles.iter().for_each(|profile| tighten(&mut settings, profile, source.kind, notes));
     }
     care::ignored(sources, notes);
     for (name, value) in set {
@@ -309,6 +309,8 @@ fn extend(settings: &mut Settings, spec: &SettingsSpec) {
         approvals.notify.clone_from(notify);
     }
     approvals.bulk = spec.approvals.bulk.or(approvals.bulk);
+    settings.review.required = spec.review.required.unwrap_or(settings.review.required);
+    settings.review.reviewers.extend(spec.review.reviewer.iter().cloned());
     let UndoSpec { keep_days, max_size, min_free } = spec.undo;
     let undo = &mut settings.undo;
     undo.keep_days = keep_days.unwrap_or(undo.keep_days);
@@ -319,8 +321,9 @@ fn extend(settings: &mut Settings, spec: &SettingsSpec) {
 }
 
 /// What a machine or a repository may say: only what is stricter counts.
-fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
+fn tighten(settings: &mut Settings, profile: &Profile, kind: LayerKind, notes: &mut Vec<Note>) {
     let spec = &profile.settings;
+    let is_machine = kind == LayerKind::Machine;
     settings.env.inherit &= spec.env.inherit.unwrap_or(true);
     settings.env.drop_always.extend(spec.env.drop.iter().cloned());
     settings.network = spec.network.map_or(settings.network, |network| network.min(settings.network));
@@ -336,6 +339,8 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
         approvals.channels.retain(|channel| channels.contains(channel));
     }
     approvals.bulk = stricter(approvals.bulk, spec.approvals.bulk);
+    settings.review.required |= spec.review.required.unwrap_or(false);
+    settings.review.reviewers.extend(spec.review.reviewer.iter().filter(|_| is_machine).cloned());
     let UndoSpec { keep_days, max_size, min_free } = spec.undo;
     let undo = &mut settings.undo;
     undo.keep_days = keep_days.map_or(undo.keep_days, |days| days.max(undo.keep_days));
@@ -348,6 +353,7 @@ fn tighten(settings: &mut Settings, profile: &Profile, notes: &mut Vec<Note>) {
         ("env: set", !spec.env.set.is_empty()),
         ("syscalls: allow", !spec.syscalls.allow.is_empty()),
         ("approvals: notify", spec.approvals.notify.is_some()),
+        ("review: reviewer", !is_machine && !spec.review.reviewer.is_empty()),
     ];
     for (key, _) in loosening.into_iter().filter(|(_, present)| *present) {
         let text = format!("{key} is ignored: this file can only tighten");

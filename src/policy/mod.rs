@@ -20,6 +20,7 @@ pub mod merge;
 pub mod pattern;
 pub mod plan;
 pub mod profile;
+pub mod recipe;
 pub mod report;
 mod rights;
 pub mod rules;

@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::care::CareSpec;
 use super::lines::{Lines, key_line};
+use super::recipe::Recipe;
 use super::vars::{self, VarError};
-use super::written::{AccessDocument, Size, SocketsSpec, Span, one_or_more};
+use super::written::{AccessDocument, ReviewSpec, Size, SocketsSpec, Span, one_or_more};
 use super::{Access, Channel, GitMode, Network, Origin, pattern};
 
 /// The schema version that this program reads.
@@ -160,6 +161,9 @@ pub struct SettingsSpec {
     /// What is kept for undo.
     #[serde(default)]
     pub undo: UndoSpec,
+    /// Who reviews the work.
+    #[serde(default)]
+    pub review: ReviewSpec,
 }
 
 /// `approvals`, as written.
@@ -261,6 +265,8 @@ struct Document {
     #[serde(default)]
     undo: UndoSpec,
     #[serde(default)]
+    review: ReviewSpec,
+    #[serde(default)]
     care: Vec<CareSpec>,
 }
 
@@ -284,6 +290,11 @@ pub fn parse(text: &str, source: &str) -> Result<Profile, ProfileError> {
     profile.care.iter_mut().for_each(|entry| entry.origin = care_at.clone());
     check(&profile, text)?;
     Ok(profile)
+}
+
+/// Parses a recipe. `source` names the text in errors.
+pub fn parse_recipe(text: &str, source: &str) -> Result<Recipe, ProfileError> {
+    serde_yaml::from_str(text).map_err(|error| syntax_error(&error, source))
 }
 
 /// Parses a profile that `build.rs` turned into JSON.
@@ -330,6 +341,7 @@ fn build(document: Document, lines: &Lines, source: &str) -> Result<Profile, Pro
             limits: document.limits,
             approvals: document.approvals,
             undo: document.undo,
+            review: document.review,
             syscalls: document.syscalls,
             git: document.git,
         },

@@ -48,7 +48,7 @@ pub(super) fn place(policy: &mut Policy, mode: Mode) -> Option<Report> {
     let rights = Rights::native(policy.access(dir)).or(Rights::native(policy.access(&beside)));
     let path = if rights.write || rights.make { apart } else { beside };
     let rule = Rule::for_path(Access::READ, &path, "what the jail is told of refusals", Rule::STOCKADE);
-    policy.layers.iter_mut().for_each(|layer| layer.push(rule.clone()));
+    policy.put(&rule);
     policy.settings.env.set.insert(VARIABLE.into(), path.clone().into());
     Some(Report { path, early: false })
 }

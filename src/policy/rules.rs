@@ -93,6 +93,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Makes a rule of Stockade's own hold over all others.
+    pub fn put(&mut self, rule: &Rule) {
+        self.layers.iter_mut().for_each(|layer| layer.push(rule.clone()));
+    }
+
     /// Whether anything is asked about anywhere.
     pub fn asks(&self) -> bool {
         let rules = self.layers.iter().flat_map(|layer| &layer.rules);

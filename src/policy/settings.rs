@@ -152,6 +152,15 @@ impl Default for Approvals {
     }
 }
 
+/// Who reviews what was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ReviewRules {
+    /// Whether work counts as done only when it was reviewed.
+    pub required: bool,
+    /// Who reviews it, beside those that are named: command lines, or names of agents.
+    pub reviewers: Vec<String>,
+}
+
 /// Everything of a policy that is not about paths.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Settings {
@@ -171,6 +180,8 @@ pub struct Settings {
     pub approvals: Approvals,
     /// What is kept for undo.
     pub undo: UndoLimits,
+    /// Who reviews what was changed.
+    pub review: ReviewRules,
 }
 
 fn serialize_values<S: Serializer>(

@@ -19,6 +19,7 @@ pub fn tightening(mut profile: Profile) -> Profile {
     settings.env.set.clear();
     settings.syscalls.allow.clear();
     settings.approvals.notify = None;
+    settings.review.reviewer.clear();
     profile
 }
 
@@ -32,10 +33,11 @@ pub fn raising(profile: Profile) -> Profile {
 }
 
 /// A profile as it holds where a person trusts it. Programs that run outside the
-/// jail are never a repository's to name.
+/// jail, and who judges the work, are never a repository's to name.
 #[must_use]
 pub fn trusted(mut profile: Profile) -> Profile {
     profile.settings.approvals.notify = None;
+    profile.settings.review.reviewer.clear();
     profile
 }
 

@@ -194,3 +194,14 @@ fn size(text: &str) -> Option<Size> {
     };
     number.parse::<u64>().ok()?.checked_mul(1 << shift).map(Size)
 }
+
+/// `review`, as written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewSpec {
+    /// Whether work has to be reviewed.
+    pub required: Option<bool>,
+    /// Who reviews it.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub reviewer: Vec<String>,
+}

@@ -1,7 +1,10 @@
 //! Processes: starting them, descriptors of others, what is closed and what is inherited.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use nix::errno::Errno;
@@ -47,6 +50,17 @@ pub fn start_sharing_memory<T>(child: &T, run: fn(&T) -> !) -> Result<Pid, SysEr
     // SAFETY: the child uses it no more. A failure would only waste it.
     let _ = unsafe { munmap(stack, STACK) };
     Ok(Pid::from_raw(libc::c_int::try_from(pid?).map_err(|_| failed(Errno::EINVAL))?))
+}
+
+/// Starts a program in a session of its own, without a terminal, that is told to end
+/// (`SIGTERM`) when the thread that started it does (`prctl(2)`, `PR_SET_PDEATHSIG`).
+pub fn start_apart(command: &mut Command) -> io::Result<Child> {
+    let apart = || {
+        nix::unistd::setsid()?;
+        Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?)
+    };
+    // SAFETY: it only makes system calls, between fork and exec.
+    unsafe { command.pre_exec(apart) }.spawn()
 }
 
 /// Keeps all signals waiting that can be, until [`let_signals_come`]. Gives

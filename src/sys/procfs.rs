@@ -109,6 +109,11 @@ impl Standing {
     }
 }
 
+/// The children of a process, found by asking everybody for their parent.
+pub fn children(process: Pid) -> Vec<Pid> {
+    Standing::all().into_iter().filter(|child| child.parent == process).map(|child| child.pid).collect()
+}
+
 /// Those of some processes that descend from one, parents before their children.
 pub fn descendants(processes: &[Standing], root: Pid) -> Vec<Standing> {
     let mut found: Vec<Standing> = Vec::new();

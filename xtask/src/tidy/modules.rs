@@ -4,9 +4,9 @@ use super::Violation;
 use super::source::{Named, Source};
 
 /// The modules in the order of their dependencies: each may use those before it.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "policy", "sys", "landlock", "seccomp", "path", "audit", "undo", "approval", "broker", "launch", "care",
-    "cli",
+    "review", "cli",
 ];
 
 /// What the policy, being pure, has no use for.
