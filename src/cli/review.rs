@@ -20,7 +20,7 @@ use super::sources::REPOSITORY_POLICY;
 use super::{print, print_json, session, setup};
 use crate::launch::facts::FileSystem;
 use crate::policy::{Access, Policy, printable, shortened, visible};
-use crate::review::{Finding, Outcome, Report, Round, Rounds, Step, Tree, sarif, schema};
+use crate::review::{Finding, Outcome, Report, Round, Rounds, Step, Tree, make_dir, sarif, schema};
 use crate::sys::process;
 use changes::Changes;
 use people::Person;
@@ -128,6 +128,7 @@ impl Review<'_> {
     }
 
     fn run(&self) -> Result<Report, CliError> {
+        make_dir(&self.dir).map_err(|error| CliError::Review(self.dir.clone(), error))?;
         let started = jiff::Timestamp::now();
         let deadline = Instant::now() + self.args.timeout;
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {

@@ -58,7 +58,7 @@ pub(super) fn session(
     let sessions = setup::sessions_dir(&plan.policy.places.home);
     match records.keeper.close(&sessions, &summary.session, status) {
         Ok(closed) => {
-            tell_changes(&summary.session, closed.changed);
+            tell_changes(&summary.session, closed.changed, plan);
             if records.keeper.has_begun() {
                 make_room(&sessions, plan);
             }
@@ -146,16 +146,20 @@ fn make_room(sessions: &Path, plan: &Plan) {
 }
 
 /// One line about what was changed; silence where nothing was.
-fn tell_changes(session: &str, changed: usize) {
-    match changed {
-        0 => {}
-        1 => {
-            eprintln!("stockade: changed 1 file; see: stockade diff {session}; undo: stockade undo {session}")
-        }
-        _ => eprintln!(
-            "stockade: changed {changed} files; see: stockade diff {session}; undo: stockade undo {session}"
-        ),
+fn tell_changes(session: &str, changed: usize, plan: &Plan) {
+    if changed == 0 {
+        return;
     }
+    let files = if changed == 1 { "1 file".into() } else { format!("{changed} files") };
+    let rules = &plan.policy.settings.review;
+    let review = match (rules.required, rules.reviewers.is_empty()) {
+        (true, _) => format!("; it has to be reviewed: stockade review {session}"),
+        (false, false) => format!("; review: stockade review {session}"),
+        (false, true) => String::new(),
+    };
+    eprintln!(
+        "stockade: changed {files}; see: stockade diff {session}; undo: stockade undo {session}{review}"
+    );
 }
 
 /// One line about what the broker refused; silence where it refused nothing.

@@ -134,7 +134,7 @@ impl Material<'_> {
 }
 
 /// Makes a directory that is the user's alone, with those above it.
-pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
+pub fn make_dir(dir: &Path) -> io::Result<()> {
     if let Some(above) = dir.parent() {
         DirBuilder::new().mode(0o700).recursive(true).create(above)?;
     }
@@ -142,6 +142,6 @@ pub(crate) fn make_dir(dir: &Path) -> io::Result<()> {
 }
 
 /// Writes indented JSON.
-pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
+fn write_json(path: &Path, value: &impl Serialize) -> io::Result<()> {
     fs::write(path, serde_json::to_vec_pretty(value)?)
 }

@@ -13,7 +13,7 @@ mod tree;
 mod verdict;
 mod worker;
 
-pub use material::{Assignment, Material, Role};
+pub use material::{Assignment, Material, Role, make_dir};
 pub use report::{Report, Reviewed, Round, Turn};
 pub use rounds::{Outcome, Rounds, Step};
 pub use sarif::sarif;

@@ -27,7 +27,12 @@ pub struct ReviewArgs {
     pub jail: JailArgs,
 
     /// Who does the work.
-    #[arg(long, value_name = "CMD", required_unless_present_any = ["sessions", "schema"])]
+    #[arg(
+        long,
+        value_name = "CMD",
+        required_unless_present_any = ["sessions", "schema"],
+        conflicts_with = "static_mode"
+    )]
     pub author: Option<String>,
 
     /// Who reads it; may be repeated.
