@@ -56,6 +56,8 @@ struct Review<'a> {
     author: Option<Person>,
     reviewers: Vec<Person>,
     quorum: usize,
+    /// How many reviewers the policy names.
+    needed: usize,
     task: String,
     workspace: PathBuf,
     sessions_dir: PathBuf,
@@ -81,16 +83,12 @@ impl Review<'_> {
         let author = args.author.as_deref().map(Person::author).transpose()?;
         let jail = JailArgs { workspace: Some(workspace.clone()), ..copied(&args.jail) };
         let policy = setup::given_for(&jail, &[], &FileSystem)?.1;
-        let mut reviewers = args.reviewer.clone();
-        reviewers.extend(policy.settings.review.reviewers.iter().cloned());
-        let mut seen = Vec::new();
-        reviewers.retain(|command| {
-            !seen.contains(command) && {
-                seen.push(command.clone());
-                true
-            }
-        });
-        let reviewers = reviewers.iter().map(|text| Person::reviewer(text)).collect::<Result<Vec<_>, _>>()?;
+        let mut needed = policy.settings.review.reviewers.clone();
+        needed.dedup();
+        // Those that the policy names come last.
+        let named = args.reviewer.iter().filter(|command| !needed.contains(command));
+        let reviewers =
+            named.chain(&needed).map(|text| Person::reviewer(text)).collect::<Result<Vec<_>, _>>()?;
         if reviewers.is_empty() {
             return Err(CliError::NoReviewer);
         }
@@ -115,6 +113,7 @@ impl Review<'_> {
             author,
             reviewers,
             quorum,
+            needed: needed.len(),
             task: task(args)?,
             workspace,
             sessions_dir,
@@ -171,7 +170,7 @@ impl Review<'_> {
 
     /// Goes on until it is over: how, and why.
     fn rounds(&self, turns: &Turns<'_>, report: &mut Report) -> Result<(Outcome, String), CliError> {
-        let mut rounds = Rounds::new(self.args.rounds, self.quorum, self.author.is_some());
+        let mut rounds = Rounds::new(self.args.rounds, self.quorum, self.needed, self.author.is_some());
         let mut tree = Tree::new(&self.workspace);
         let mut findings: Vec<Finding> = Vec::new();
         loop {

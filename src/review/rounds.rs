@@ -62,6 +62,8 @@ pub struct Rounds {
     most: u32,
     /// How many reviewers must approve.
     quorum: usize,
+    /// How many of them, the last ones, must approve in any case.
+    must: usize,
     /// Whether an author is there to go on.
     has_author: bool,
     done: u32,
@@ -70,9 +72,10 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// None of `most` rounds is done yet.
-    pub fn new(most: u32, quorum: usize, has_author: bool) -> Rounds {
-        Rounds { most, quorum, has_author, done: 0, tree: None, findings: Vec::new() }
+    /// None of `most` rounds is done yet. So many reviewers must approve, the last `must`
+    /// of them in any case.
+    pub fn new(most: u32, quorum: usize, must: usize, has_author: bool) -> Rounds {
+        Rounds { most, quorum, must, has_author, done: 0, tree: None, findings: Vec::new() }
     }
 
     /// What the author left is to be reviewed, unless it is what was reviewed before.
@@ -85,12 +88,15 @@ impl Rounds {
     pub fn reviewed(&mut self, verdicts: &[Option<&Verdict>]) -> Step {
         self.done += 1;
         let given: Vec<&Verdict> = verdicts.iter().copied().flatten().collect();
-        let approvals = given.iter().filter(|verdict| verdict.verdict == Judgement::Approve).count();
+        let approves = |verdict: &Verdict| verdict.verdict == Judgement::Approve;
+        let approvals = given.iter().copied().filter(|verdict| approves(verdict)).count();
         let failures = verdicts.len() - given.len();
-        if approvals >= self.quorum {
+        let needed = &verdicts[verdicts.len().saturating_sub(self.must)..];
+        if approvals >= self.quorum && needed.iter().all(|verdict| verdict.is_some_and(approves)) {
             return Step::Over(Outcome::Approved, counted(approvals, verdicts.len()));
         }
-        if approvals + failures >= self.quorum {
+        // It would be approved if those had done so that said nothing.
+        if approvals + failures >= self.quorum && needed.iter().all(|verdict| verdict.is_none_or(approves)) {
             let why = if verdicts.len() == 1 { "it gave no verdict" } else { "too few gave a verdict" };
             return Step::Over(Outcome::ReviewerFailed, why.into());
         }
@@ -148,23 +154,23 @@ mod tests {
     #[test]
     fn rounds_end_with_an_approval_or_at_the_cap() {
         let (yes, no) = (verdict(Judgement::Approve, &[]), |text| verdict(Judgement::Changes, &[text]));
-        let mut rounds = Rounds::new(3, 1, true);
+        let mut rounds = Rounds::new(3, 1, 0, true);
         assert_eq!(rounds.authored("1"), None);
         assert_eq!(rounds.reviewed(&[Some(&no("x"))]), Step::Author(no("x").findings));
         assert_eq!(rounds.authored("2"), None);
         assert_eq!(rounds.reviewed(&[Some(&no("y"))]), Step::Author(no("y").findings));
         assert_eq!(rounds.authored("3"), None);
         assert_eq!(over(&rounds.reviewed(&[Some(&yes)])), Some(Outcome::Approved));
-        let mut rounds = Rounds::new(2, 1, true);
+        let mut rounds = Rounds::new(2, 1, 0, true);
         assert_eq!(over(&rounds.reviewed(&[Some(&no("x"))])), None);
         assert_eq!(over(&rounds.reviewed(&[Some(&no("y"))])), Some(Outcome::Changes));
-        let mut alone = Rounds::new(3, 1, false);
+        let mut alone = Rounds::new(3, 1, 0, false);
         assert_eq!(over(&alone.reviewed(&[Some(&no("x"))])), Some(Outcome::Changes));
     }
 
     #[test]
     fn what_does_not_move_is_stalled() {
-        let mut rounds = Rounds::new(9, 1, true);
+        let mut rounds = Rounds::new(9, 1, 0, true);
         assert_eq!(rounds.authored("1"), None);
         let mut wanted = verdict(Judgement::Changes, &["Too  long", "no test"]);
         assert_eq!(over(&rounds.reviewed(&[Some(&wanted)])), None);
@@ -180,7 +186,7 @@ mod tests {
     fn no_failure_is_an_approval() {
         let (yes, no) = (verdict(Judgement::Approve, &[]), verdict(Judgement::Changes, &["x"]));
         let end =
-            |quorum, verdicts: &[Option<&Verdict>]| over(&Rounds::new(1, quorum, true).reviewed(verdicts));
+            |quorum, verdicts: &[Option<&Verdict>]| over(&Rounds::new(1, quorum, 0, true).reviewed(verdicts));
         assert_eq!(end(1, &[None]), Some(Outcome::ReviewerFailed));
         assert_eq!(end(2, &[Some(&yes), None]), Some(Outcome::ReviewerFailed));
         assert_eq!(end(2, &[Some(&no), None]), Some(Outcome::Changes), "it could not have been approved");
@@ -188,5 +194,9 @@ mod tests {
         assert_eq!(end(2, &[Some(&yes), Some(&no), Some(&yes)]), Some(Outcome::Approved));
         assert_eq!(end(2, &[Some(&yes), Some(&no), None]), Some(Outcome::ReviewerFailed));
         assert_eq!(end(3, &[Some(&yes), Some(&yes), Some(&yes)]), Some(Outcome::Approved));
+        let end = |verdicts: &[Option<&Verdict>]| over(&Rounds::new(1, 1, 1, true).reviewed(verdicts));
+        assert_eq!(end(&[Some(&no), Some(&yes)]), Some(Outcome::Approved));
+        assert_eq!(end(&[Some(&yes), Some(&no)]), Some(Outcome::Changes), "the last one must approve");
+        assert_eq!(end(&[Some(&yes), None]), Some(Outcome::ReviewerFailed));
     }
 }

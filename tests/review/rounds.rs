@@ -169,6 +169,8 @@ fn a_profile_names_reviewers_that_are_asked_as_well() {
     let done = report(&review(&jail, WORK, &[APPROVE], &more), 10);
     assert_eq!(done["rounds"][0]["reviewers"].as_array().map(Vec::len), Some(2));
     report(&review(&jail, WORK, &[], &more), 10);
+    // Nobody's quorum makes it superfluous.
+    report(&review(&jail, WORK, &[APPROVE], &[&more[..], &["--quorum", "1"]].concat()), 10);
     // A repository names nobody.
     let jail = world();
     write(

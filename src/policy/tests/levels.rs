@@ -42,7 +42,7 @@ fn whole(access: Access) -> String {
 /// What a row tells of a policy.
 type Row = (&'static str, fn(&Policy) -> String);
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 13] = [
     ("create in the workspace", |policy| word(at(policy, "work/src/new").create).into()),
     ("edit, replace, change modes", |policy| word(at(policy, "work/src/x").modify).into()),
     ("delete what was there before", |policy| word(at(policy, "work/src/x").remove).into()),
@@ -82,6 +82,9 @@ const ROWS: [Row; 12] = [
     ("environment", |policy| match policy.settings.env.inherit {
         true => "without secrets and sockets".into(),
         false => "a short list".into(),
+    }),
+    ("a review (`stockade review`)", |policy| {
+        if policy.settings.review.required { "required" } else { "if you like" }.into()
     }),
 ];
 
