@@ -14,11 +14,14 @@ use crate::undo::{Ledger, Objects, Selection};
 /// Runs the subcommand and gives the exit status.
 pub(super) fn main(args: &DiffArgs) -> Result<u8, CliError> {
     let sessions = setup::sessions_dir(&setup::home()?);
-    let (id, paths) = chosen(&sessions, &args.what)?;
-    let failed = |error| CliError::Diff(id.clone(), error);
-    let journal = opened(&sessions, &id).map_err(failed)?;
-    let ledger = journal.ledger();
-    let objects = Objects::of(&sessions, &id, &journal);
+    let (ids, paths) = chosen(&sessions, &args.what)?;
+    if args.command.is_some() && ids.len() > 1 {
+        return Err(CliError::CommandOfMany);
+    }
+    let failed = |error| CliError::Diff(ids.join(" "), error);
+    let chain = opened(&sessions, &ids)?;
+    let ledger = chain.ledger();
+    let objects = chain.objects(&sessions);
     let selection = Selection { paths, command: args.command };
     let rows = ledger.rows(&selection).map_err(failed)?;
     let base = ledger.session.workspace.clone();

@@ -96,6 +96,15 @@ pub enum CliError {
     /// A session cannot be undone.
     #[error("session {0} cannot be undone")]
     Undo(String, #[source] UndoError),
+    /// Commands are numbered within a session.
+    #[error("--command belongs to one session")]
+    CommandOfMany,
+    /// A session's journal cannot be read.
+    #[error("session {0} cannot be read")]
+    Unreadable(String, #[source] UndoError),
+    /// Of several sessions one was taken back already.
+    #[error("session {0} was undone already, all or in part")]
+    UndoneAlready(String),
     /// An old version cannot be written.
     #[error("{} cannot be written", .0.display())]
     Restore(PathBuf, #[source] io::Error),
@@ -194,6 +203,7 @@ impl CliError {
             CliError::Restore(_, error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Some("--force replaces what is there")
             }
+            CliError::UndoneAlready(_) => Some("undo the others by themselves, the last one first"),
             CliError::NoReviewer => {
                 Some("--reviewer CMD names one, or `review: {reviewer: [CMD]}` in your own profile")
             }

@@ -20,7 +20,7 @@ pub(super) fn main(args: &RestoreArgs) -> Result<(), CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let id = session::find(&args.session, &session::journals(&sessions)?)?.clone();
     let failed = |error| CliError::Undo(id.clone(), error);
-    let journal = session::opened(&sessions, &id).map_err(failed)?;
+    let journal = session::opened_one(&sessions, &id).map_err(failed)?;
     let path = session::journaled(&args.path, &current);
     let ledger = journal.ledger();
     let before = ledger.changes.into_iter().filter_map(|change| change.before);

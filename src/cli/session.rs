@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::CliError;
 use super::setup;
-use crate::undo::{Journal, UndoError, read, undone_by};
+use crate::undo::{Chain, Journal, UndoError, read, undone_by};
 
 /// Paths as they are in the journal: real and absolute, also of what is gone.
 pub(super) fn journaled(path: &Path, current: &Path) -> PathBuf {
@@ -17,28 +17,34 @@ pub(super) fn journaled(path: &Path, current: &Path) -> PathBuf {
     }
 }
 
-/// The session and the paths that were named: what has no form of an id, or is
-/// there as a file, is a path.
+/// The sessions and the paths that were named, sessions first: what has no form of an id, or
+/// is there as a file, is a path. Of further sessions the whole id is wanted.
 pub(super) fn chosen(
     sessions: &Path,
     what: &[std::ffi::OsString],
-) -> Result<(String, Vec<PathBuf>), CliError> {
+) -> Result<(Vec<String>, Vec<PathBuf>), CliError> {
     let current = std::env::current_dir().map_err(CliError::CurrentDirectory)?;
     let known = journals(sessions)?;
-    let mut what = what;
-    let mut id = None;
-    if let Some((first, rest)) = what.split_first()
-        && let Some(text) = first.to_str().filter(|text| crate::audit::is_session_id(text))
-        && current.join(text).symlink_metadata().is_err()
-    {
-        id = Some(find(text, &known)?.clone());
-        what = rest;
-    }
-    let id = match id {
-        Some(id) => id,
-        None => latest(sessions, &known, &current).ok_or(CliError::NothingChanged)?,
+    let id = |word: &std::ffi::OsString| {
+        let text = word.to_str().filter(|text| crate::audit::is_session_id(text))?;
+        current.join(text).symlink_metadata().is_err().then(|| text.to_string())
     };
-    Ok((id, what.iter().map(|path| journaled(Path::new(path), &current)).collect()))
+    let mut ids = Vec::new();
+    let mut rest = what;
+    while let Some(text) = rest.first().and_then(id) {
+        // Behind a session the beginning of an id could be the name of something that is gone.
+        if !ids.is_empty() && !known.contains(&text) {
+            break;
+        }
+        ids.push(find(&text, &known)?.clone());
+        rest = &rest[1..];
+    }
+    if ids.is_empty() {
+        ids.push(latest(sessions, &known, &current).ok_or(CliError::NothingChanged)?);
+    }
+    ids.sort();
+    ids.dedup();
+    Ok((ids, rest.iter().map(|path| journaled(Path::new(path), &current)).collect()))
 }
 
 /// The session whose id begins so, of those that changed something.
@@ -49,8 +55,17 @@ pub(super) fn find<'a>(text: &str, known: &'a [String]) -> Result<&'a String, Cl
     })
 }
 
+/// Reads sessions' journals, and says what of them cannot be read.
+pub(super) fn opened(sessions: &Path, ids: &[String]) -> Result<Chain, CliError> {
+    let read = |id: &String| {
+        let journal = opened_one(sessions, id).map_err(|error| CliError::Unreadable(id.clone(), error))?;
+        Ok((id.clone(), journal))
+    };
+    ids.iter().map(read).collect::<Result<_, _>>().map(Chain::of)
+}
+
 /// Reads a session's journal, and says what of it cannot be read.
-pub(super) fn opened(sessions: &Path, id: &str) -> Result<Journal, UndoError> {
+pub(super) fn opened_one(sessions: &Path, id: &str) -> Result<Journal, UndoError> {
     let journal = read(sessions, id).map_err(|error| UndoError::Journal(id.to_string(), error))?;
     if let Some((line, why)) = &journal.damage {
         eprintln!(

@@ -13,8 +13,7 @@ use super::{print, setup};
 use crate::audit::Session;
 use crate::policy::visible;
 use crate::undo::{
-    Act, Back, Conflict, Item, Keeper, Ledger, Objects, Opened, Outcome, Plan, Resolution, Selection, Undo,
-    UndoError,
+    Act, Back, Conflict, Item, Keeper, Ledger, Opened, Outcome, Plan, Resolution, Selection, Undo, UndoError,
 };
 
 /// Something was left as it is.
@@ -28,13 +27,22 @@ const QUIET: Duration = Duration::from_millis(500);
 pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     let home = setup::home()?;
     let sessions = setup::sessions_dir(&home);
-    let (id, paths) = chosen(&sessions, &args.what)?;
+    let (ids, paths) = chosen(&sessions, &args.what)?;
+    if args.command.is_some() && ids.len() > 1 {
+        return Err(CliError::CommandOfMany);
+    }
+    let id = ids.join(" ");
     let failed = |error| CliError::Undo(id.clone(), error);
-    let journal = opened(&sessions, &id).map_err(failed)?;
-    if journal.is_running {
+    let chain = opened(&sessions, &ids)?;
+    if chain.is_running() {
         return Err(failed(UndoError::Running));
     }
-    let ledger = journal.ledger();
+    let ledger = chain.ledger();
+    if ids.len() > 1
+        && let Some(undone) = chain.undone(&sessions)
+    {
+        return Err(CliError::UndoneAlready(undone.into()));
+    }
     let selection = Selection { paths, command: args.command };
     let is_whole = selection.paths.is_empty() && selection.command.is_none();
     let back = Back::of(&sessions, &ledger).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;
@@ -53,11 +61,12 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     if !args.yes && !ask(&format!("Undo {}?", things(plan.count())))? {
         return Ok(INCOMPLETE);
     }
-    let own = new_session(&id, &base);
-    let keeper = Keeper::of_undo(&sessions, own.clone(), &id);
+    let own = new_session(&ids, &base);
+    let last = ids.last().map_or("", String::as_str);
+    let keeper = Keeper::of_undo(&sessions, own.clone(), last);
     keeper.follow(nix::unistd::getpid());
-    let objects = Objects::of(&sessions, &id, &journal);
-    let undo = Undo::new(&keeper, &objects, &id);
+    let objects = chain.objects(&sessions);
+    let undo = Undo::new(&keeper, &objects, last);
     if plan.is_partly_hidden() {
         plan = look(&undo.open_closed(&plan))?;
     }
@@ -69,17 +78,20 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
         let record = |error| CliError::Record(keeper.journal_path().to_path_buf(), error);
         keeper.close(&sessions, &own.id, 0).map_err(record)?;
         let is_whole = is_whole && outcome.is_complete();
-        if let Err(error) = Keeper::mark_undone(&sessions, &id, &own.id, is_whole) {
-            eprintln!("stockade: the journal of session {id} cannot be told of this undo: {error}");
+        for id in &ids {
+            if let Err(error) = Keeper::mark_undone(&sessions, id, &own.id, is_whole) {
+                eprintln!("stockade: the journal of session {id} cannot be told of this undo: {error}");
+            }
         }
     }
     resolver.failed.map_or(Ok(()), Err)?;
     summary(&outcome, &base, keeper.has_begun().then_some(own.id.as_str()))
 }
 
-fn new_session(undone: &str, workspace: &Path) -> Session {
+fn new_session(undone: &[String], workspace: &Path) -> Session {
     let started = jiff::Timestamp::now();
-    let command = ["stockade", "undo", undone].map(Into::into).to_vec();
+    let command = ["stockade", "undo"].into_iter().chain(undone.iter().map(String::as_str));
+    let command = command.map(Into::into).collect();
     Session { id: super::run::session_id(started), started, command, workspace: workspace.to_path_buf() }
 }
 

@@ -171,6 +171,31 @@ pub enum Object {
     },
 }
 
+/// How far the number of a session stands left in an object's; no store grows so large.
+const SESSION_SHIFT: u32 = 48;
+
+impl Object {
+    /// The same where several sessions are looked at: kept by the one of this number.
+    pub(super) fn kept_by(self, session: usize) -> Object {
+        let tag = (session as u64) << SESSION_SHIFT;
+        match self {
+            Object::File(number) => Object::File(number | tag),
+            Object::Piece { offset, length } => Object::Piece { offset: offset | tag, length },
+        }
+    }
+
+    /// The number of the session that keeps it, and what it is there.
+    pub(super) fn apart(self) -> (usize, Object) {
+        let (Object::File(tagged) | Object::Piece { offset: tagged, .. }) = self;
+        let (session, own) = (tagged >> SESSION_SHIFT, tagged & ((1 << SESSION_SHIFT) - 1));
+        let object = match self {
+            Object::File(_) => Object::File(own),
+            Object::Piece { length, .. } => Object::Piece { offset: own, length },
+        };
+        (usize::try_from(session).unwrap_or(usize::MAX), object)
+    }
+}
+
 /// Something that loses a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gone {

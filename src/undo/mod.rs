@@ -10,6 +10,7 @@
 //! back, saving and journaling each step as if a jail had made it.
 
 mod back;
+mod chain;
 mod close;
 mod commands;
 mod cut;
@@ -37,6 +38,7 @@ mod steps;
 mod store;
 
 pub use back::Back;
+pub use chain::Chain;
 pub use close::Closed;
 pub use error::UndoError;
 pub use keeper::{Keeper, Named, Saved, Unsaved};

@@ -23,9 +23,15 @@ use crate::sys::copy::copy_content;
 use crate::sys::errno_of;
 use crate::sys::file::{self, Stat, open_path};
 
-/// The objects of a session.
+/// The objects of a session, or of several that are looked at as one.
 #[derive(Debug)]
 pub struct Objects {
+    stores: Vec<Kept>,
+}
+
+/// What one session keeps.
+#[derive(Debug)]
+struct Kept {
     dirs: Vec<OwnedFd>,
     /// The file that holds small ones, once it was looked for.
     small: OnceCell<Option<File>>,
@@ -35,12 +41,54 @@ impl Objects {
     /// Those of a session in the directory of all sessions, with what its
     /// journal says of other places.
     pub fn of(sessions: &Path, id: &str, journal: &Journal) -> Objects {
-        let places = [objects_path(sessions, id)].into_iter().chain(journal.stores());
-        // One that is not there holds nothing.
-        let dirs = places.filter_map(|path| File::open(path).ok()).map(OwnedFd::from).collect();
-        Objects { dirs, small: OnceCell::new() }
+        Objects::of_all(sessions, [(id, journal)])
     }
 
+    /// Those of several sessions, numbered in this order.
+    pub(super) fn of_all<'a>(
+        sessions: &Path,
+        all: impl IntoIterator<Item = (&'a str, &'a Journal)>,
+    ) -> Objects {
+        let kept = |(id, journal): (&str, &Journal)| {
+            let places = [objects_path(sessions, id)].into_iter().chain(journal.stores());
+            // One that is not there holds nothing.
+            let dirs = places.filter_map(|path| File::open(path).ok()).map(OwnedFd::from).collect();
+            Kept { dirs, small: OnceCell::new() }
+        };
+        Objects { stores: all.into_iter().map(kept).collect() }
+    }
+
+    fn kept(&self, object: Object) -> Result<(&Kept, Object), Errno> {
+        let (session, object) = object.apart();
+        Ok((self.stores.get(session).ok_or(Errno::ENOENT)?, object))
+    }
+
+    /// Whether an object is there.
+    pub fn has(&self, object: Object) -> bool {
+        self.kept(object).is_ok_and(|(kept, object)| kept.has(object))
+    }
+
+    /// Opens a regular file's content.
+    pub fn open(&self, object: Object) -> Result<OwnedFd, Errno> {
+        let (kept, object) = self.kept(object)?;
+        kept.open(object)
+    }
+
+    /// The text of a symbolic link.
+    pub fn read_link(&self, object: Object) -> Result<OsString, Errno> {
+        let (kept, object) = self.kept(object)?;
+        kept.read_link(object)
+    }
+
+    /// Gives an object a name: moves it there, or a copy of it where it lies on
+    /// another mount, is packed, or is only a piece of a file.
+    pub(super) fn give(&self, object: Object, spot: &Spot, flags: RenameFlags) -> Result<(), Errno> {
+        let (kept, object) = self.kept(object)?;
+        kept.give(object, spot, flags)
+    }
+}
+
+impl Kept {
     fn find(&self, name: &CStr) -> Result<(&OwnedFd, Stat), Errno> {
         for dir in &self.dirs {
             match file::stat(dir.as_fd(), name) {
@@ -52,8 +100,7 @@ impl Objects {
         Err(Errno::ENOENT)
     }
 
-    /// Whether an object is there.
-    pub fn has(&self, object: Object) -> bool {
+    fn has(&self, object: Object) -> bool {
         match object {
             Object::File(number) => {
                 let name = name_of(number);
@@ -66,8 +113,7 @@ impl Objects {
         }
     }
 
-    /// Opens a regular file's content.
-    pub fn open(&self, object: Object) -> Result<OwnedFd, Errno> {
+    fn open(&self, object: Object) -> Result<OwnedFd, Errno> {
         match object {
             Object::File(number) => self.open_file(&name_of(number)),
             Object::Piece { offset, length } => {
@@ -101,17 +147,14 @@ impl Objects {
         Err(Errno::ENOENT)
     }
 
-    /// The text of a symbolic link.
-    pub fn read_link(&self, object: Object) -> Result<OsString, Errno> {
+    fn read_link(&self, object: Object) -> Result<OsString, Errno> {
         let Object::File(number) = object else { return Err(Errno::EINVAL) };
         let name = c_name(&name_of(number));
         let (dir, _) = self.find(&name)?;
         readlinkat(dir, name.as_c_str())
     }
 
-    /// Gives an object a name: moves it there, or a copy of it where it lies on
-    /// another mount, is packed, or is only a piece of a file.
-    pub(super) fn give(&self, object: Object, spot: &Spot, flags: RenameFlags) -> Result<(), Errno> {
+    fn give(&self, object: Object, spot: &Spot, flags: RenameFlags) -> Result<(), Errno> {
         let copied = draft_name();
         let draft = copied.as_c_str();
         let found = match object {

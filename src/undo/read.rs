@@ -1,5 +1,6 @@
 //! Reading journals, whole or not.
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -31,10 +32,15 @@ pub struct Journal {
 impl Journal {
     /// What the session changed, as far as it came.
     pub fn ledger(&self) -> Ledger {
+        Ledger::of(&self.happened())
+    }
+
+    /// The lines of which what they say did happen.
+    pub(super) fn happened(&self) -> Cow<'_, [Line]> {
         if self.is_closed || self.is_running {
-            return Ledger::of(&self.lines);
+            return Cow::Borrowed(&self.lines);
         }
-        Ledger::of(&what_happened(&self.lines))
+        what_happened(&self.lines)
     }
 
     /// The directories on other mounts in which the session keeps objects.

@@ -40,6 +40,49 @@ fn three_rounds_end_in_an_approval_and_can_be_taken_back() {
 }
 
 #[test]
+fn what_later_rounds_do_to_the_work_of_earlier_ones_is_seen() {
+    let jail = world();
+    for name in ["changed", "removed", "again", "moved", "kept"] {
+        write(&jail.work.join("src").join(name), &format!("{name} before\n"));
+    }
+    jail.sh("true").expect(0);
+    let before = Tree::lasting(&jail.work);
+    let author = "cat > /dev/null\n\
+                  if [ ! -e src/second ]; then\n\
+                    touch src/second src/own; echo 1 >> src/changed; echo 1 >> src/removed; rm src/again; mv src/moved src/there\n\
+                    mkdir src/dir; echo x > src/dir/x; echo same > src/kept\n\
+                  else\n\
+                    echo 2 >> src/changed; rm src/removed src/own; echo evil > src/again; echo evil >> src/there\n\
+                    mv src/dir src/other; echo 'kept before' > src/kept; echo 2 > src/second\n\
+                  fi";
+    let reviewer =
+        "if [ -s src/second ]; then cat; verdict approve; else verdict changes \"$(finding x)\"; fi";
+    let profile = jail.base().join("kept.yaml");
+    write(&profile, "version: 1\nname: kept\nextends: relaxed\n");
+    let done =
+        report(&review(&jail, author, &[reviewer], &["--profile", profile.to_str().expect("a path")]), 0);
+    let last = directory(&done).to_string_lossy().replace("round-1", "round-2");
+    let patch = std::fs::read_to_string(format!("{last}/diff.patch")).expect("read the diff");
+    let part = |name: &str| {
+        let parts = patch.split("diff --git ").find(|part| part.starts_with(&format!("a/src/{name} ")));
+        parts.unwrap_or_default().to_string()
+    };
+    for (name, lines) in [
+        ("changed", "\n changed before\n+1\n+2\n"),
+        ("removed", "\n-removed before\n"),
+        ("again", "\n-again before\n+evil\n"),
+        ("moved", "rename to src/there\n--- a/src/moved\n+++ b/src/there\n@@ -1 +1,2 @@\n moved before\n+evil\n"),
+        ("other/x", "\n+x\n"),
+        ("second", "\n+2\n"),
+    ] {
+        assert!(part(name).contains(lines), "{name}: {patch}");
+    }
+    assert_eq!(part("own") + &part("dir/x") + &part("kept"), "", "{patch}");
+    jail.stockade(&undo(&done)).expect(0);
+    assert_same(&before.without_dir_times(), &Tree::lasting(&jail.work).without_dir_times());
+}
+
+#[test]
 fn every_end_has_its_status() {
     let other = "verdict changes \"$(finding \"finding $(wc -l < src/work)\")\"";
     let same = "verdict changes \"$(finding 'still  WRONG')\"";

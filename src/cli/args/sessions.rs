@@ -30,7 +30,8 @@ pub struct LogArgs {
 #[derive(Debug, Args)]
 pub struct DiffArgs {
     /// A session's id, or as much of its beginning as no other has [default: the latest that changed
-    /// something in this workspace]; then paths, to show only what was changed there.
+    /// something in this workspace], further ones by their whole ids: they count as one; then paths,
+    /// to show only what was changed there.
     #[arg(value_name = "SESSION|PATH")]
     pub what: Vec<OsString>,
 
@@ -116,7 +117,8 @@ pub struct PruneArgs {
 #[derive(Debug, Args)]
 pub struct UndoArgs {
     /// A session's id, or as much of its beginning as no other has [default: the latest that changed
-    /// something in this workspace]; then paths, to undo only what was changed there.
+    /// something in this workspace], further ones by their whole ids: they count as one; then paths,
+    /// to undo only what was changed there.
     #[arg(value_name = "SESSION|PATH")]
     pub what: Vec<OsString>,
 

@@ -10,7 +10,7 @@ use super::super::session::opened;
 use crate::audit::{self, Record};
 use crate::policy::{Policy, Verb};
 use crate::undo::diff::{Paint, Row, Seen, What, quoted, shown};
-use crate::undo::{Ledger, Objects, Selection, UndoError};
+use crate::undo::{Selection, UndoError};
 
 /// What several sessions changed together.
 #[derive(Debug, Default)]
@@ -30,36 +30,31 @@ impl Changes {
     /// Those of sessions, the oldest first, for readers with this policy.
     pub(super) fn of(sessions: &Path, ids: &[String], readers: &Policy) -> Result<Changes, CliError> {
         let mut changes = Changes::default();
-        for id in ids {
-            let failed = |error| CliError::Diff(id.clone(), error);
-            let journal = opened(sessions, id).map_err(failed)?;
-            if journal.is_running {
-                return Err(failed(UndoError::Running));
+        if ids.is_empty() {
+            return Ok(changes);
+        }
+        let failed = |error| CliError::Diff(ids.join(" "), error);
+        let chain = opened(sessions, ids)?;
+        if chain.is_running() {
+            return Err(failed(UndoError::Running));
+        }
+        let ledger = chain.ledger();
+        let objects = chain.objects(sessions);
+        for change in &ledger.changes {
+            changes.paths.extend(change.before.iter().map(|before| before.path.clone()));
+            changes.paths.extend(change.after.iter().map(|after| after.path.clone()));
+        }
+        let base = &ledger.session.workspace;
+        for row in ledger.rows(&Selection::default()).map_err(failed)? {
+            changes.paths.extend(row.old_path().into_iter().chain([row.path()]).map(Path::to_path_buf));
+            if let Some(seen) = row.look(&objects, base) {
+                changes.tell(&row, &seen, base, readers);
             }
-            let ledger = journal.ledger();
-            changes.add(&ledger, &Objects::of(sessions, id, &journal), readers).map_err(failed)?;
+        }
+        for id in ids {
             changes.refusals.extend(refusals(sessions, id)?);
         }
         Ok(changes)
-    }
-
-    fn add(&mut self, ledger: &Ledger, objects: &Objects, readers: &Policy) -> Result<(), UndoError> {
-        let base = ledger.session.workspace.clone();
-        let known = self.paths.clone();
-        for change in &ledger.changes {
-            self.paths.extend(change.before.iter().map(|before| before.path.clone()));
-            self.paths.extend(change.after.iter().map(|after| after.path.clone()));
-        }
-        for row in ledger.rows(&Selection::default())? {
-            self.paths.extend(row.old_path().map(Path::to_path_buf));
-            self.paths.insert(row.path().into());
-            // An earlier session's row says how it was before all of them.
-            let Some(seen) = row.look(objects, &base).filter(|_| !known.contains(row.path())) else {
-                continue;
-            };
-            self.tell(&row, &seen, &base, readers);
-        }
-        Ok(())
     }
 
     fn tell(&mut self, row: &Row, seen: &Seen, base: &Path, readers: &Policy) {
@@ -97,8 +92,7 @@ fn is_secret(path: &Path, workspace: &Path, readers: &Policy) -> bool {
 
 /// Where a session worked.
 pub(super) fn workspace(sessions: &Path, id: &str) -> Result<PathBuf, CliError> {
-    let journal = opened(sessions, id).map_err(|error| CliError::Diff(id.into(), error))?;
-    Ok(journal.ledger().session.workspace)
+    Ok(opened(sessions, &[id.to_string()])?.ledger().session.workspace)
 }
 
 /// The session, if it changed anything.
