@@ -1,9 +1,10 @@
 //! Sessions that are looked at as one: their journals, the oldest first, are folded as if a
 //! single session had written them.
 
+use std::collections::HashMap;
 use std::path::Path;
 
-use super::entry::{Entry, Gone, Line, Object};
+use super::entry::{Entry, Gone, Identity, Line, Object, State};
 use super::ledger::Ledger;
 use super::objects::Objects;
 use super::read::Journal;
@@ -58,6 +59,12 @@ impl Chain {
             commands += journal.lines.iter().map(|line| line.by + 1).max().unwrap_or(0);
         }
         let mut ledger = Ledger::of(&lines);
+        let left = left(&lines);
+        for after in ledger.changes.iter_mut().filter_map(|change| change.after.as_mut()) {
+            if let Some(state) = after.file.and_then(|file| left.get(&file)) {
+                after.state.clone_from(state);
+            }
+        }
         if !self.sessions.iter().all(|(_, journal)| journal.is_closed) {
             ledger.saved = None;
         }
@@ -68,6 +75,34 @@ impl Chain {
     pub fn objects(&self, sessions: &Path) -> Objects {
         Objects::of_all(sessions, self.sessions.iter().map(|(id, journal)| (id.as_str(), journal)))
     }
+}
+
+/// How files were left, by whichever of their names a later session reached them. Of one that
+/// it touched and does not speak of at its end nothing is known but when it ended.
+fn left(lines: &[Line]) -> HashMap<Identity, Option<State>> {
+    let mut left = HashMap::new();
+    for line in lines {
+        match &line.entry {
+            Entry::After { state: Some(state), .. } => {
+                left.insert(state.file, Some(state.clone()));
+            }
+            Entry::Made { file, .. }
+            | Entry::Content { file, .. }
+            | Entry::Meta { file, .. }
+            | Entry::Dir { file, .. } => {
+                left.insert(*file, None);
+            }
+            Entry::Remove { gone, .. } => {
+                left.insert(gone.file, None);
+            }
+            Entry::Rename { file, replaced, .. } => {
+                left.insert(*file, None);
+                left.extend(replaced.iter().map(|gone| (gone.file, None)));
+            }
+            _ => {}
+        }
+    }
+    left
 }
 
 /// A line as it stands behind those of other sessions.

@@ -71,7 +71,10 @@ fn what_later_rounds_do_to_the_work_of_earlier_ones_is_seen() {
         ("changed", "\n changed before\n+1\n+2\n"),
         ("removed", "\n-removed before\n"),
         ("again", "\n-again before\n+evil\n"),
-        ("moved", "rename to src/there\n--- a/src/moved\n+++ b/src/there\n@@ -1 +1,2 @@\n moved before\n+evil\n"),
+        (
+            "moved",
+            "rename to src/there\n--- a/src/moved\n+++ b/src/there\n@@ -1 +1,2 @@\n moved before\n+evil\n",
+        ),
         ("other/x", "\n+x\n"),
         ("second", "\n+2\n"),
     ] {

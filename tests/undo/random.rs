@@ -16,11 +16,17 @@ use crate::fidelity::{Manner, Performer, Step, sequence, small_world};
 use crate::support::attack::Attack;
 use crate::support::{Jail, Tree, is_root, os};
 
-pub const ATTACKS: &[Attack] =
-    &[("undo-random-calls", perform), ("undo-random-rest", leave), ("undo-random-threads", crowd)];
+pub const ATTACKS: &[Attack] = &[
+    ("undo-random-calls", perform),
+    ("undo-random-rest", leave),
+    ("undo-random-on", go_on),
+    ("undo-random-threads", crowd),
+];
 
 /// Steps of a sequence.
 const LENGTH: usize = 40;
+/// Steps of one of several sessions that follow each other.
+const SHORT: usize = 12;
 /// Seeds that are run unless more are asked for.
 const SEEDS: u64 = 60;
 
@@ -46,6 +52,21 @@ fn leave(args: &[OsString]) {
     let (base, seed) = parsed(args);
     let mut performer = Performer::standing_in(&base, pen(&base, seed), world(&base, seed), Manner::Alone);
     print!("{}", performer.leave(&steps(seed)));
+}
+
+/// A short sequence in what earlier ones left, if there is enough of it. A third argument is
+/// its seed.
+fn go_on(args: &[OsString]) {
+    let (base, seed) = parsed(args);
+    let world = world(&base, seed);
+    if ["d", "d/e", "f", "g", "to-f", "suid", "ro"]
+        .iter()
+        .all(|name| world.join(name).symlink_metadata().is_ok())
+        && !world.join("gone").exists()
+    {
+        let mut performer = Performer::standing_in(&base, pen(&base, seed), world, Manner::Alone);
+        print!("{}", performer.leave(&steps(parsed(&args[1..]).1)[..SHORT]));
+    }
 }
 
 /// The same with four threads in one world, each with a sequence of its own.
@@ -137,4 +158,44 @@ fn is_undone(attack: &str, seed: u64) {
     check(&before, &Tree::lasting(&base), "undone");
     undo(&jail);
     check(&after, &Tree::lasting(&base), "the undo undone");
+}
+
+#[test]
+fn sessions_that_followed_each_other_are_undone_as_one() {
+    // What is left may hold directories that only root can look into.
+    if !is_root() {
+        return;
+    }
+    let (mut sessions, mut worlds) = (0, 0);
+    for seed in seeds(SEEDS / 3) {
+        worlds += 1;
+        let mut jail = keeping();
+        let base = jail.work.join("pkg");
+        make(&base, seed..seed + 1);
+        jail.cwd(&base).limit(Duration::from_secs(60));
+        let before = Tree::lasting(&base);
+        let (mut ids, mut told) = (Vec::new(), String::new());
+        for turn in 0..3 {
+            if !world(&base, seed).is_dir() {
+                break;
+            }
+            let sequence = seed + 1000 * turn;
+            let args = [base.clone().into_os_string(), seed.to_string().into(), sequence.to_string().into()];
+            let out = jail.attack("undo-random-on", &args);
+            assert_eq!(out.code(), 0, "{}", out.err());
+            ids.extend(latest(&jail));
+            told = format!("{told}--- {sequence}\n{}", out.out());
+        }
+        ids.dedup();
+        sessions += ids.len();
+        let after = Tree::lasting(&base);
+        let mut words = vec!["undo".to_string(), "--yes".into()];
+        words.extend(ids);
+        let out = jail.stockade(&words);
+        assert_eq!(out.code(), 0, "seed {seed}\n{told}\n{}\n{}", out.out(), out.err());
+        look_the_same(&before, &Tree::lasting(&base), &format!("seed {seed}, undone\n{told}"));
+        undo(&jail);
+        look_the_same(&after, &Tree::lasting(&base), &format!("seed {seed}, the undo undone\n{told}"));
+    }
+    assert!(sessions >= 2 * worlds, "{sessions} sessions in {worlds} worlds");
 }
