@@ -21,7 +21,7 @@ fn alive(home: &std::path::Path) -> usize {
 fn who_hangs_is_ended() {
     for (author, reviewer, status, who) in [
         ("sleep 1000", APPROVE, 12, "author"),
-        ("trap '' TERM HUP INT; while :; do sleep 1; done", APPROVE, 12, "author"),
+        ("trap '' TERM HUP INT; echo x >> src/work; while :; do sleep 1; done", APPROVE, 12, "author"),
         (WORK, "sleep 1000", 11, "reviewer"),
         (WORK, "trap '' TERM; verdict approve; while :; do sleep 1; done", 11, "reviewer"),
     ] {
@@ -30,6 +30,9 @@ fn who_hangs_is_ended() {
         let why = done["why"].as_str().unwrap_or_default();
         assert!(why.contains("it took too long"), "{who}: {why}");
         assert_eq!(alive(&jail.home), 0, "{author} / {reviewer}");
+        // Also of who had to be killed the session was closed in good order.
+        let sessions = jail.stockade(&["sessions", "--json"]).out();
+        assert!(!sessions.contains("killed"), "{author} / {reviewer}: {sessions}");
     }
 }
 
