@@ -16,6 +16,7 @@ mod learn;
 mod levels;
 mod lifecycle;
 mod readme;
+mod review_back;
 mod scratch;
 mod sockets;
 mod suites;

@@ -2,6 +2,7 @@
 //!
 //! Every turn is a `stockade run` of its own: its own process, jail and session.
 
+mod back;
 mod changes;
 mod people;
 mod turns;
@@ -9,7 +10,6 @@ mod turns;
 use std::fs;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::Signal;
@@ -22,6 +22,7 @@ use crate::launch::facts::FileSystem;
 use crate::policy::{Access, Policy, printable, shortened, visible};
 use crate::review::{Finding, Outcome, Report, Round, Rounds, Step, Tree, sarif, schema};
 use crate::sys::process;
+use back::take_back;
 use changes::Changes;
 use people::Person;
 use turns::Turns;
@@ -156,10 +157,14 @@ impl Review<'_> {
         report.changed = changes.lines();
         report.withheld = changes.withheld;
         if !report.changed.is_empty() {
-            report.undo = Some(format!("stockade undo {}", report.sessions.join(" ")));
+            // The newest first, each on what it found.
+            let undo: Vec<String> =
+                report.sessions.iter().rev().map(|session| format!("stockade undo {session}")).collect();
+            report.undo = Some(undo.join(" && "));
         }
         if report.outcome != Outcome::Approved && self.args.undo_on_reject && report.undo.is_some() {
-            report.undone = self.take_back(&report.sessions)?;
+            report.undone = take_back(&self.sessions_dir, &report.sessions)?;
+            report.undo.take_if(|_| report.undone);
         }
         report.ended = jiff::Timestamp::now().to_string();
         let path = self.dir.join(REPORT);
@@ -224,18 +229,6 @@ impl Review<'_> {
                 Step::Author(wanted) => findings = wanted,
             }
         }
-    }
-
-    /// Takes the work back; whether all of it is.
-    fn take_back(&self, sessions: &[String]) -> Result<bool, CliError> {
-        let myself = std::env::current_exe().map_err(CliError::CurrentDirectory)?;
-        let mut command = Command::new(myself);
-        command.arg("undo").args(sessions).args(["--yes", "--on-conflict", "skip"]);
-        let output = command.output().map_err(|error| CliError::Review(self.dir.clone(), error))?;
-        if !output.status.success() {
-            eprint!("{}", visible_lines(&output.stderr));
-        }
-        Ok(output.status.success())
     }
 
     /// Says how it goes, where somebody may look.
