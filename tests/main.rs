@@ -17,6 +17,7 @@ mod levels;
 mod lifecycle;
 mod readme;
 mod review_back;
+mod review_sarif;
 mod scratch;
 mod sockets;
 mod suites;
