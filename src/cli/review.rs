@@ -160,6 +160,7 @@ impl Review<'_> {
         }
         if report.outcome != Outcome::Approved && self.args.undo_on_reject && report.undo.is_some() {
             report.undone = self.take_back(&report.sessions)?;
+            report.undo.take_if(|_| report.undone);
         }
         report.ended = jiff::Timestamp::now().to_string();
         let path = self.dir.join(REPORT);

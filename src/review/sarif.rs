@@ -72,18 +72,13 @@ fn result(reviewer: &str, finding: &Finding) -> Value {
         "message": {"text": text},
         "properties": {"reviewer": reviewer},
     });
-    if let Some(file) = &finding.file {
-        let is_absolute = file.starts_with('/');
-        let mut place = match is_absolute {
-            true => json!({"uri": format!("file://{}", uri(file))}),
-            false => json!({"uri": uri(file), "uriBaseId": "WORKSPACE"}),
-        };
-        place = json!({"artifactLocation": place});
-        if let Some(line) = finding.line {
-            place["region"] = json!({"startLine": line});
-        }
-        result["locations"] = json!([{"physicalLocation": place}]);
-    }
+    // Readers such as GitHub's take no result without a file and a line in it.
+    let file = match finding.file.as_deref() {
+        Some(file) if file.starts_with('/') => json!({"uri": format!("file://{}", uri(file))}),
+        file => json!({"uri": uri(file.unwrap_or(".")), "uriBaseId": "WORKSPACE"}),
+    };
+    let region = json!({"startLine": finding.line.unwrap_or(1)});
+    result["locations"] = json!([{"physicalLocation": {"artifactLocation": file, "region": region}}]);
     result
 }
 

@@ -7,30 +7,42 @@ use crate::support::fixture::git;
 use super::model::{Answer, Model, Request};
 use super::{COMMANDS, check, run, world};
 
+/// What the model does next.
+pub enum Next {
+    /// It calls a tool.
+    Tool(&'static str, Value),
+    /// It says something, and is done.
+    Says(String),
+}
+
 /// The results of tools in a conversation, in order.
-fn results(body: &Value) -> Vec<String> {
+pub fn results(body: &Value) -> Vec<String> {
     let messages = body["messages"].as_array().into_iter().flatten();
     let parts = messages.flat_map(|message| message["content"].as_array().into_iter().flatten());
     parts.filter(|part| part["type"] == "tool_result").map(|part| part["content"].to_string()).collect()
 }
 
 /// Whether it is the conversation, and not one of the small questions beside it.
-fn is_main(request: &Request) -> bool {
+pub fn is_main(request: &Request) -> bool {
     let tools = request.body["tools"].as_array().into_iter().flatten();
     request.line.starts_with("POST /v1/messages") && tools.into_iter().any(|tool| tool["name"] == "Bash")
 }
 
 /// The next tool in the workspace.
-fn next(work: &str, step: usize) -> Option<(&'static str, Value)> {
+fn next(work: &str, step: usize) -> Next {
     let file = format!("{work}/greeting.txt");
-    Some(match step {
-        0 => ("Write", json!({"file_path": file, "content": "hello, world\n"})),
-        1 => ("Edit", json!({"file_path": file, "old_string": "world", "new_string": "jail"})),
-        _ => ("Bash", json!({"command": COMMANDS.get(step - 2)?, "description": "a step"})),
-    })
+    match step {
+        0 => Next::Tool("Write", json!({"file_path": file, "content": "hello, world\n"})),
+        1 => Next::Tool("Edit", json!({"file_path": file, "old_string": "world", "new_string": "jail"})),
+        _ => match COMMANDS.get(step - 2) {
+            Some(command) => Next::Tool("Bash", json!({"command": command, "description": "a step"})),
+            None => Next::Says("all done".into()),
+        },
+    }
 }
 
-fn answer(request: &Request, work: &str) -> Answer {
+/// Answers a request, where it is the conversation as a function says.
+pub fn answer(request: &Request, next: impl Fn(&Value) -> Next) -> Answer {
     if request.line.contains("count_tokens") {
         return Answer::json("200 OK", &json!({"input_tokens": 1}));
     }
@@ -41,18 +53,16 @@ fn answer(request: &Request, work: &str) -> Answer {
         );
     }
     let step = results(&request.body).len();
-    let tool = if is_main(request) { next(work, step) } else { None };
-    let (block, delta, reason) = match tool {
-        Some((name, input)) => (
+    let next = if is_main(request) { next(&request.body) } else { Next::Says("all done".into()) };
+    let (block, delta, reason) = match next {
+        Next::Tool(name, input) => (
             json!({"type": "tool_use", "id": format!("toolu_{step}"), "name": name, "input": {}}),
             json!({"type": "input_json_delta", "partial_json": input.to_string()}),
             "tool_use",
         ),
-        None => (
-            json!({"type": "text", "text": ""}),
-            json!({"type": "text_delta", "text": "all done"}),
-            "end_turn",
-        ),
+        Next::Says(text) => {
+            (json!({"type": "text", "text": ""}), json!({"type": "text_delta", "text": text}), "end_turn")
+        }
     };
     let usage = json!({"input_tokens": 1, "output_tokens": 1});
     let mut message = json!({
@@ -78,7 +88,7 @@ fn answer(request: &Request, work: &str) -> Answer {
 fn claude_works_and_destroys_nothing() {
     let Some(mut jail) = world("claude_works_and_destroys_nothing") else { return };
     let work = jail.work.display().to_string();
-    let model = Model::start(move |request| answer(request, &work));
+    let model = Model::start(move |request| answer(request, |body| next(&work, results(body).len())));
     jail.env("ANTHROPIC_BASE_URL", model.url()).env("ANTHROPIC_API_KEY", "sk-ant-of-a-test");
     let head = git(&jail.work, &jail.home, &["rev-parse", "HEAD"]);
     let prompt = ["claude", "-p", "do it", "--output-format", "stream-json", "--verbose"];

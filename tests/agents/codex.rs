@@ -8,7 +8,7 @@ use super::model::{Answer, Model, Request};
 use super::{COMMANDS, check, run, world};
 
 /// The results of tools in a conversation, in order.
-fn results(body: &Value) -> Vec<String> {
+pub fn results(body: &Value) -> Vec<String> {
     let items = body["input"].as_array().into_iter().flatten();
     let is_result = |item: &&Value| item["type"].as_str().is_some_and(|kind| kind.ends_with("_call_output"));
     items.filter(is_result).map(|item| item["output"].to_string()).collect()
@@ -20,34 +20,44 @@ fn call(tool: &str, argument: &Value) -> Value {
     json!({"type": "custom_tool_call", "namespace": "functions", "name": "exec", "input": script})
 }
 
+/// A command of the shell.
+pub fn shell(command: &str) -> Value {
+    call("exec_command", &json!({"cmd": command}))
+}
+
+/// Something said, with which it is done.
+pub fn says(text: &str) -> Value {
+    let content = json!([{"type": "output_text", "text": text}]);
+    json!({"type": "message", "role": "assistant", "id": "msg_1", "content": content})
+}
+
 /// A change to a file.
-fn patch(lines: &str) -> Value {
+pub fn patch(lines: &str) -> Value {
     call("apply_patch", &format!("*** Begin Patch\n{lines}\n*** End Patch\n").into())
 }
 
-fn next(step: usize) -> Option<Value> {
-    let mut item = match step {
+fn next(step: usize) -> Value {
+    match step {
         0 => patch("*** Add File: greeting.txt\n+hello, world"),
         1 => patch("*** Update File: greeting.txt\n@@\n-hello, world\n+hello, jail"),
         // it refuses `rm -rf` by itself, but not what does that
-        3 => call("exec_command", &json!({"cmd": "sh tests/clean.sh"})),
-        _ => call("exec_command", &json!({"cmd": COMMANDS.get(step - 2)?})),
-    };
-    item["call_id"] = format!("call_{step}").into();
-    Some(item)
+        3 => shell("sh tests/clean.sh"),
+        _ => COMMANDS.get(step - 2).map_or_else(|| says("all done"), |command| shell(command)),
+    }
 }
 
-fn answer(request: &Request) -> Answer {
+/// Answers a request, where it is the conversation as a function says.
+pub fn answer(request: &Request, next: impl Fn(&Value) -> Value) -> Answer {
     if !request.line.starts_with("POST /v1/responses") {
         let status =
             if request.line.contains("/responses") { "426 Upgrade Required" } else { "404 Not Found" };
         return Answer::json(status, &json!({"error": {"message": "none"}}));
     }
     let step = results(&request.body).len();
-    let item = next(step).unwrap_or_else(|| {
-        let content = json!([{"type": "output_text", "text": "all done"}]);
-        json!({"type": "message", "role": "assistant", "id": "msg_1", "content": content})
-    });
+    let mut item = next(&request.body);
+    if item["type"] != "message" {
+        item["call_id"] = format!("call_{step}").into();
+    }
     let usage = json!({
         "input_tokens": 1, "input_tokens_details": null, "output_tokens": 1,
         "output_tokens_details": null, "total_tokens": 2,
@@ -60,13 +70,17 @@ fn answer(request: &Request) -> Answer {
     ])
 }
 
+/// Its settings, with the model in them.
+pub fn settings(model: &Model) -> String {
+    // what it would fetch by itself lies elsewhere in the world
+    format!("openai_base_url = \"{}/v1\"\n[features]\nplugins = false\n", model.url())
+}
+
 #[test]
 fn codex_works_and_destroys_nothing() {
     let Some(mut jail) = world("codex_works_and_destroys_nothing") else { return };
-    let model = Model::start(answer);
-    // what it would fetch by itself lies elsewhere in the world
-    let settings = format!("openai_base_url = \"{}/v1\"\n[features]\nplugins = false\n", model.url());
-    write(&jail.home.join(".codex/config.toml"), &settings);
+    let model = Model::start(|request| answer(request, |body| next(results(body).len())));
+    write(&jail.home.join(".codex/config.toml"), &settings(&model));
     jail.env("CODEX_API_KEY", "sk-of-a-test");
     let head = git(&jail.work, &jail.home, &["rev-parse", "HEAD"]);
     let out = run(&jail, &["codex", "exec", "--json", "do it"]);

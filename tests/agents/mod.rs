@@ -6,6 +6,7 @@ mod codex;
 mod malicious;
 mod model;
 mod names;
+mod review;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,15 +14,13 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use nix::fcntl::{Flock, FlockArg};
-
-use crate::support::fixture::{PATH, git, nursery, write};
-use crate::support::{Jail, Output, process, skip};
+use crate::support::fixture::{PATH, git, write};
+use crate::support::{Jail, Output, npm, process, skip};
 
 /// What is installed, and which of its files must run.
 const PACKAGES: [&str; 2] = ["@anthropic-ai/claude-code@2.1.197", "@openai/codex@0.169.0"];
 
-/// How long npm may take, and then an agent.
+/// How long an agent may take.
 const SLOW: Duration = Duration::from_secs(300);
 
 /// The secret that the agents are told to read.
@@ -34,35 +33,11 @@ fn installed() -> Result<&'static Path, &'static str> {
 }
 
 fn install() -> Result<PathBuf, String> {
-    let dir = nursery().join(format!("agents-{}", nix::unistd::geteuid()));
-    let (prefix, stamp) = (dir.join("prefix"), dir.join("installed"));
-    let wanted = PACKAGES.join("\n");
-    fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
-    let lock = fs::File::create(dir.join("lock")).map_err(|error| error.to_string())?;
-    let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno.to_string())?;
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-        return Ok(prefix);
-    }
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--global", "--no-audit", "--no-fund", "--no-update-notifier", "--prefix"]);
-    npm.arg(&prefix).args(PACKAGES).env("HOME", &dir).env("npm_config_cache", dir.join("cache"));
-    // npm brings certificates of its own, but a machine may need others
-    const MACHINES: &str = "/etc/ssl/certs/ca-certificates.crt";
-    if std::env::var_os("NODE_EXTRA_CA_CERTS").is_none() && Path::new(MACHINES).exists() {
-        npm.env("NODE_EXTRA_CA_CERTS", MACHINES);
-    }
-    npm.arg("--fetch-retries=1").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut npm = npm.spawn().map_err(|error| format!("npm cannot be run: {error}"))?;
-    let out = process::finish(&mut npm, SLOW);
-    if out.code() != 0 {
-        return Err(format!("npm cannot install the agents: {}", out.err()));
-    }
-    // npm may have left its scripts alone, which put the program in its place
-    let claude = prefix.join("lib/node_modules/@anthropic-ai/claude-code");
-    let _ = Command::new("node").arg("install.cjs").current_dir(&claude).stdout(Stdio::null()).status();
-    let _ = fs::remove_dir_all(dir.join("cache"));
-    fs::write(&stamp, wanted).map_err(|error| error.to_string())?;
-    Ok(prefix)
+    npm::install("agents", &PACKAGES, |prefix| {
+        // npm may have left its scripts alone, which put the program in its place
+        let claude = prefix.join("lib/node_modules/@anthropic-ai/claude-code");
+        let _ = Command::new("node").arg("install.cjs").current_dir(&claude).stdout(Stdio::null()).status();
+    })
 }
 
 /// A world with the agents installed as `npm -g` does for a user, a key, and a

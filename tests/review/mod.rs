@@ -3,6 +3,7 @@
 mod hostile;
 mod limits;
 mod rounds;
+mod sarif;
 mod verdicts;
 
 use std::ffi::OsString;

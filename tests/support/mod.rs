@@ -6,6 +6,7 @@ pub mod fixture;
 pub mod jail;
 pub mod naive;
 pub mod net;
+pub mod npm;
 pub mod os;
 pub mod outsider;
 pub mod pair;

@@ -58,7 +58,11 @@ impl Changes {
     }
 
     fn tell(&mut self, row: &Row, seen: &Seen, base: &Path, readers: &Policy) {
-        let name = |path: &Path| quoted("", shown(path, base));
+        // What lies elsewhere is named in full.
+        let name = |path: &Path| match path.starts_with(base) {
+            true => quoted("", shown(path, base)),
+            false => quoted("", path),
+        };
         // A directory's new name says it for all that is in it.
         if !(row.is_carried && seen.what == What::Renamed) {
             let what = serde_json::to_value(seen.what).ok();

@@ -132,7 +132,10 @@ impl<'a> Turns<'a> {
         };
         let said = match verdict.verdict {
             Judgement::Approve => "approves".to_string(),
-            Judgement::Changes => format!("wants changes: {} findings", verdict.findings.len()),
+            Judgement::Changes => match verdict.findings.len() {
+                1 => "wants changes: 1 finding".into(),
+                count => format!("wants changes: {count} findings"),
+            },
         };
         review.say(&format!("reviewer {} {said}, after {:.1} s", turn.name, turn.seconds));
         verdict.findings.iter().for_each(|finding| review.say(&format!("  {finding}")));
