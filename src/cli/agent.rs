@@ -27,13 +27,15 @@ pub(super) struct Choice {
     by_hand: bool,
     /// Why the profile of an agent that was recognised does not hold.
     pub(super) refused: Option<String>,
+    /// What speaks against its program, in that case.
+    pub(super) doubt: Option<String>,
 }
 
 /// Chooses by the arguments, or else by the command.
 pub(super) fn choose(args: &JailArgs, command: &[OsString]) -> Result<Choice, CliError> {
     let path = std::env::var_os("PATH");
     let named = agent::named(command, &|name| find(name, path.as_deref())?.canonicalize().ok());
-    let mut choice = Choice { agent: None, named, by_hand: false, refused: None };
+    let mut choice = Choice { agent: None, named, by_hand: false, refused: None, doubt: None };
     match args.agent.as_deref() {
         Some("none") => choice.named = None,
         Some(name) => {
@@ -79,6 +81,7 @@ impl Choice {
         let Some(Named { agent, .. }) = self.named.take() else { return };
         let name = agent.name;
         self.agent = None;
+        self.doubt = Some(why.into());
         self.refused =
             Some(format!("{why}, so nothing is opened for the agent {name}; --agent {name} does it"));
     }

@@ -53,6 +53,8 @@ pub(super) fn main(args: &ReviewArgs) -> Result<u8, CliError> {
 /// A review that can begin.
 struct Review<'a> {
     args: &'a ReviewArgs,
+    /// The author's jail.
+    jail: JailArgs,
     author: Option<Person>,
     reviewers: Vec<Person>,
     quorum: usize,
@@ -110,6 +112,7 @@ impl Review<'_> {
         remove_old(&reviews);
         let dir = reviews.join(&id);
         Ok(Review {
+            jail,
             author,
             reviewers,
             quorum,

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::fixture::{git, write};
+use crate::support::fixture::{PATH, git, write};
 use crate::support::tree::assert_same;
 use crate::support::{Jail, Output, Tree};
 
 use super::claude::{self, Next};
 use super::codex;
 use super::model::Model;
-use super::world;
+use super::{names, world};
 
 const TASK: &str = "Write a file greeting.txt that greets the jail.\n";
 /// What the reviewer finds in the first round.
@@ -244,4 +244,23 @@ fn codex_writes_and_claude_reads() {
     // the author goes on with its conversation, the reviewer begins anew
     assert!(of_codex.join("sessions").is_dir());
     assert!(!jail.home.join(".claude").exists() && !jail.home.join(".codex").exists());
+}
+
+#[test]
+fn what_the_author_puts_in_a_reviewers_place_is_not_run() {
+    let mut jail = names::jail();
+    let path = ["pkg".into(), jail.home.join(".local/bin").display().to_string(), PATH.into()].join(":");
+    jail.env("PATH", path);
+    // it has the reviewer's name, and would send on what it finds
+    let author =
+        "sh -c 'printf \"#!/bin/sh\\ncat ~/.claude/.credentials.json\\n\" > pkg/claude; chmod +x pkg/claude'";
+    let out = review(&jail, author, "claude");
+    assert_eq!(out.code(), 11, "{}{}", out.out(), out.err());
+    let why = "pkg/claude lies in the workspace, so the author could have put it there";
+    assert!(out.out().contains(why) && out.err().contains(why), "{}{}", out.out(), out.err());
+    let mut files = Vec::new();
+    list(&jail.home.join(".local/state/stockade"), &mut files);
+    let has_login =
+        |file: &&PathBuf| String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).contains("the login");
+    assert_eq!(files.iter().find(has_login), None);
 }

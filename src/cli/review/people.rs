@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use super::super::agent;
 use super::super::args::JailArgs;
 use super::super::error::CliError;
-use super::super::profiles;
-use super::named;
+use super::super::{profiles, setup};
+use super::{copied, named};
+use crate::launch::facts::FileSystem;
 use crate::policy::agent::Agent;
 use crate::policy::recipe::{Part, Recipe};
 
@@ -56,6 +57,14 @@ impl Person {
         let recipe = agent.map(|agent| profiles::recipe(agent.name)).transpose()?.flatten();
         let state = recipe.map(|recipe| recipe.state).unwrap_or_default();
         Ok(Person { name: named(text), part: Part::typed(words), agent, state })
+    }
+
+    /// What speaks against an agent's program, if the author's jail could have put it there.
+    pub(super) fn doubt(&self, words: &[String], author: &JailArgs) -> Result<Option<String>, CliError> {
+        let jail = JailArgs { agent: None, ..copied(author) };
+        let command: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let choice = setup::given_for(&jail, &command, &FileSystem)?.2;
+        Ok(choice.doubt.filter(|_| self.agent.is_some()))
     }
 
     /// Makes a home for an agent that is thrown away, with a copy of what the agent needs in

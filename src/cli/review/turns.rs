@@ -100,13 +100,16 @@ impl<'a> Turns<'a> {
         let failed = |error| CliError::Review(dir.clone(), error);
         let work = Some((changes.patch.as_str(), &changes.refusals[..]));
         Material { task: &review.task, previous, work }.lay_out(&dir).map_err(failed)?;
+        let name = dir.to_string_lossy();
+        let asked = prompt::reviewer(tree, &name, changes.withheld.len());
+        let words = who.part.words(false, &fill(&asked, &name));
+        if let Some(doubt) = who.doubt(&words, &review.jail)? {
+            return self.unheard(who, &dir, &format!("{doubt}, so the author could have put it there"));
+        }
         let home = who.home(&dir.with_extension("home"), &self.home).map_err(failed)?;
         let (set, unset) = who.environment();
         let role = Role::Reviewer { tree: tree.into(), home: home.clone(), set, unset };
         let assignment = Assignment { session: new_id(), dir: dir.clone(), role };
-        let name = dir.to_string_lossy();
-        let asked = prompt::reviewer(tree, &name, changes.withheld.len());
-        let words = who.part.words(false, &fill(&asked, &name));
         let jail = ["--profile".into(), "readonly".into()];
         let worked = self.work(&assignment, &jail, &words, Some(dir.join("diff.patch")));
         if let Some(home) = &home {
@@ -122,6 +125,22 @@ impl<'a> Turns<'a> {
         let turn = self.turn(who, &assignment, &worked, verdict.as_ref().err().cloned());
         self.tell(&turn, verdict.as_ref().ok());
         Ok(Reviewed { turn, verdict: verdict.ok() })
+    }
+
+    /// The turn of a reviewer that is not run.
+    fn unheard(&self, who: &Person, dir: &Path, why: &str) -> Result<Reviewed, CliError> {
+        let log = log_of(dir);
+        fs::write(&log, format!("{why}\n")).map_err(|error| CliError::Review(dir.into(), error))?;
+        let turn = Turn {
+            name: who.name.clone(),
+            session: new_id(),
+            status: None,
+            seconds: 0.0,
+            log: log.display().to_string(),
+            failure: Some(why.into()),
+        };
+        self.tell(&turn, None);
+        Ok(Reviewed { turn, verdict: None })
     }
 
     fn tell(&self, turn: &Turn, verdict: Option<&Verdict>) {
