@@ -139,7 +139,7 @@ pub(super) fn moved_to(variable: &str) -> Option<PathBuf> {
 }
 
 /// The file that `execvp(3)` would execute first; one that is only read has a `/`.
-fn find(name: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
+pub(super) fn find(name: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
     if name.as_bytes().contains(&b'/') {
         return Path::new(name).exists().then(|| name.into());
     }
@@ -188,7 +188,7 @@ fn changeable(file: &Path, policy: &Policy) -> Option<String> {
 }
 
 /// A file as it is named, and every name that leads on from there.
-fn hops(file: &Path) -> Vec<PathBuf> {
+pub(super) fn hops(file: &Path) -> Vec<PathBuf> {
     const MOST: usize = 40;
     let mut hops = vec![file.to_path_buf()];
     let mut next = file.to_path_buf();

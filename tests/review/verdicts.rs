@@ -152,3 +152,32 @@ fn who_decides_what_reviewers_read_is_no_author() {
     command.args(["review", session, "--reviewer", &reviewer, "--json"]);
     report(&run(&mut command, LIMIT), 12);
 }
+
+#[test]
+fn a_reviewer_that_the_author_changed_is_not_heard() {
+    let check = |jail: &crate::support::Jail, author: &str, reviewer: &str| {
+        let mut command = super::command(jail, author, &[], &["--rounds", "1", "--json"]);
+        run(command.args(["--reviewer", reviewer]), LIMIT)
+    };
+    let world = || {
+        let jail = world();
+        let own = jail.work.join("tools/check");
+        write(&own, &format!("{}{APPROVE}\n", super::WORDS));
+        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("set a mode");
+        jail
+    };
+    for reviewer in ["./tools/check", "sh tools/check"] {
+        report(&check(&world(), &format!("{WORK}; touch tools/beside"), reviewer), 0);
+        for author in ["cat > /dev/null; echo : >> tools/check", "cat > /dev/null; mv tools x; cp -r x tools"]
+        {
+            let done = report(&check(&world(), author, reviewer), 11);
+            let why = done["why"].as_str().unwrap_or_default();
+            assert!(why.contains("the author changed"), "{author}: {why}");
+        }
+    }
+    // What is in scratch nobody knows anything about.
+    let author = format!("{WORK}; mkdir -p target; cp tools/check target/check");
+    let done = report(&check(&world(), &author, "sh target/check"), 11);
+    assert!(done["why"].as_str().is_some_and(|why| why.contains("the author changed")), "{}", done["why"]);
+}

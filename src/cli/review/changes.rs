@@ -40,7 +40,7 @@ impl Changes {
         }
         let ledger = chain.ledger();
         let objects = chain.objects(sessions);
-        for change in &ledger.changes {
+        for change in ledger.changes.iter().filter(|change| !change.only_times) {
             changes.paths.extend(change.before.iter().map(|before| before.path.clone()));
             changes.paths.extend(change.after.iter().map(|after| after.path.clone()));
         }

@@ -1,5 +1,6 @@
 //! The turns of a review: what is laid out for each, run, and read back.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
+use super::super::agent;
 use super::super::args::AgentFlags;
 use super::super::error::CliError;
 use super::super::{run, setup};
@@ -17,6 +19,7 @@ use super::changes::Changes;
 use super::people::Person;
 use super::{Review, changes};
 use crate::policy::recipe::{PROMPT, REVIEW};
+use crate::policy::{Access, Policy, printable};
 use crate::review::{
     Assignment, Finding, Job, Judgement, Limits, Material, Reviewed, Role, Turn, Verdict, Worked, of_file,
     of_output, prompt, work,
@@ -105,6 +108,11 @@ impl<'a> Turns<'a> {
         let words = who.part.words(false, &fill(&asked, &name));
         if let Some(doubt) = who.doubt(&words, &review.jail)? {
             return self.unheard(who, &dir, &format!("{doubt}, so the author could have put it there"));
+        }
+        if let Some(file) = words.iter().find_map(|word| changed(word, changes, &review.policy)) {
+            let why =
+                format!("the author changed {}, or could have, which would review it", printable(&file));
+            return self.unheard(who, &dir, &why);
         }
         let home = who.home(&dir.with_extension("home"), &self.home).map_err(failed)?;
         let (set, unset) = who.environment();
@@ -225,6 +233,16 @@ impl<'a> Turns<'a> {
     pub(super) fn clean_up(&self) {
         changes::remove_files(&self.review.dir, "assignment.json");
     }
+}
+
+/// The file that a word of a reviewer's command names, if it is what the author made of it.
+fn changed(word: &str, changes: &Changes, author: &Policy) -> Option<PathBuf> {
+    let named = agent::find(OsStr::new(word), std::env::var_os("PATH").as_deref())?;
+    let named = std::path::absolute(named).ok()?;
+    let is_own = |path: &Path| {
+        author.access(path) == Access::SCRATCH || path.ancestors().any(|path| changes.paths.contains(path))
+    };
+    agent::hops(&named).into_iter().find(|hop| is_own(hop))
 }
 
 fn new_id() -> String {
