@@ -84,6 +84,10 @@ impl Review<'_> {
         };
         let author = args.author.as_deref().map(Person::author).transpose()?;
         let jail = JailArgs { workspace: Some(workspace.clone()), ..copied(&args.jail) };
+        let task = task(args)?;
+        if task.trim().is_empty() && author.as_ref().is_some_and(|author| author.is_by_name) {
+            return Err(CliError::NoTask);
+        }
         let policy = setup::given_for(&jail, &[], &FileSystem)?.1;
         let mut needed = policy.settings.review.reviewers.clone();
         needed.dedup();
@@ -117,7 +121,7 @@ impl Review<'_> {
             reviewers,
             quorum,
             needed: needed.len(),
-            task: task(args)?,
+            task,
             workspace,
             sessions_dir,
             policy,

@@ -133,6 +133,8 @@ fn what_makes_no_sense_is_said_before_anything_runs() {
         assert_eq!(output.code(), 125, "{more:?}: {}", output.err());
         assert!(output.err().contains(reason), "{more:?}: {}", output.err());
     }
+    let task = jail.stockade(&["review", "--author", "claude", "--reviewer", "codex"]);
+    assert!(task.code() == 125 && task.err().contains("the author needs a task"), "{}", task.err());
     let output = review(&jail, "echo ran > src/ran", &[], &[]);
     assert!(output.code() == 125 && output.err().contains("nobody is named who reviews"), "{}", output.err());
     assert!(!jail.work.join("src/ran").exists());

@@ -26,6 +26,8 @@ pub(super) struct Person {
     pub(super) name: String,
     /// What is run.
     pub(super) part: Part,
+    /// Whether an agent's name says it, so that nothing but a task tells it what to do.
+    pub(super) is_by_name: bool,
     /// Which agent it is.
     agent: Option<&'static Agent>,
     /// What it needs of the home.
@@ -50,13 +52,14 @@ impl Person {
             && let Some(recipe) = profiles::recipe(name)?
         {
             let state = recipe.state.clone();
-            return Ok(Person { name: name.clone(), part: part(recipe), agent: Agent::by_name(name), state });
+            let agent = Agent::by_name(name);
+            return Ok(Person { name: name.clone(), part: part(recipe), is_by_name: true, agent, state });
         }
         let command: Vec<OsString> = words.iter().map(OsString::from).collect();
         let agent = agent::choose(&JailArgs::default(), &command)?.agent;
         let recipe = agent.map(|agent| profiles::recipe(agent.name)).transpose()?.flatten();
         let state = recipe.map(|recipe| recipe.state).unwrap_or_default();
-        Ok(Person { name: named(text), part: Part::typed(words), agent, state })
+        Ok(Person { name: named(text), part: Part::typed(words), is_by_name: false, agent, state })
     }
 
     /// What speaks against an agent's program, if the author's jail could have put it there.
