@@ -102,6 +102,9 @@ pub enum CliError {
     /// A session's journal cannot be read.
     #[error("session {0} cannot be read")]
     Unreadable(String, #[source] UndoError),
+    /// Somebody else changed something between sessions that are to be undone as one.
+    #[error("somebody changed {} between these sessions", visible(&.0.to_string_lossy()))]
+    ChangedBetween(PathBuf),
     /// Of several sessions one was taken back already.
     #[error("session {0} was undone already, all or in part")]
     UndoneAlready(String),
@@ -204,6 +207,7 @@ impl CliError {
                 Some("--force replaces what is there")
             }
             CliError::UndoneAlready(_) => Some("undo the others by themselves, the last one first"),
+            CliError::ChangedBetween(_) => Some("undo them one by one, the last one first"),
             CliError::NoReviewer => {
                 Some("--reviewer CMD names one, or `review: {reviewer: [CMD]}` in your own profile")
             }

@@ -43,6 +43,11 @@ pub(super) fn main(args: &UndoArgs) -> Result<u8, CliError> {
     {
         return Err(CliError::UndoneAlready(undone.into()));
     }
+    if ids.len() > 1
+        && let Some(path) = chain.disturbed()
+    {
+        return Err(CliError::ChangedBetween(path));
+    }
     let selection = Selection { paths, command: args.command };
     let is_whole = selection.paths.is_empty() && selection.command.is_none();
     let back = Back::of(&sessions, &ledger).map_err(|error| failed(UndoError::Journal(id.clone(), error)))?;

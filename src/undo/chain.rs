@@ -2,9 +2,9 @@
 //! single session had written them.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::entry::{Entry, Gone, Identity, Line, Object, State};
+use super::entry::{Entry, Gone, Identity, Kind, Line, Meta, Object, State};
 use super::ledger::Ledger;
 use super::objects::Objects;
 use super::read::Journal;
@@ -42,6 +42,15 @@ impl Chain {
         self.sessions.iter().find(|(_, journal)| is_undone(journal)).map(|(id, _)| id.as_str())
     }
 
+    /// A path that somebody changed between two of the sessions, as far as the later one came
+    /// upon it: it found something else than the earlier one had left.
+    pub fn disturbed(&self) -> Option<PathBuf> {
+        let mut left = Left::default();
+        self.sessions
+            .iter()
+            .find_map(|(_, journal)| journal.happened().iter().find_map(|line| left.follow(&line.entry)))
+    }
+
     /// What the sessions changed together. It says of which session it is what the first
     /// one says.
     pub fn ledger(&self) -> Ledger {
@@ -74,6 +83,59 @@ impl Chain {
     /// What the sessions keep.
     pub fn objects(&self, sessions: &Path) -> Objects {
         Objects::of_all(sessions, self.sessions.iter().map(|(id, journal)| (id.as_str(), journal)))
+    }
+}
+
+/// What earlier sessions left, as far as a later one has not come upon it yet.
+#[derive(Debug, Default)]
+struct Left {
+    at: HashMap<PathBuf, State>,
+    files: HashMap<Identity, State>,
+}
+
+impl Left {
+    /// Follows a session's next line; gives the path where it found something else.
+    fn follow(&mut self, entry: &Entry) -> Option<PathBuf> {
+        match entry {
+            Entry::After { path, state: Some(state) } => {
+                self.at.insert(path.path().into(), state.clone());
+                self.files.insert(state.file, state.clone());
+                None
+            }
+            Entry::Content { path, file, meta, .. } | Entry::Meta { path, file, meta } => {
+                self.found(path.path(), *file, Some(meta))
+            }
+            Entry::Remove { path, gone } => {
+                let found = self.found(path.path(), gone.file, Some(&gone.meta));
+                self.forget(path.path());
+                found
+            }
+            Entry::Rename { from, to, file, replaced, .. } => {
+                let replaced = replaced.as_ref();
+                let found = self
+                    .found(from.path(), *file, None)
+                    .or_else(|| replaced.and_then(|gone| self.found(to.path(), gone.file, Some(&gone.meta))));
+                self.forget(from.path());
+                self.forget(to.path());
+                found
+            }
+            Entry::Create { path, .. } => self.at.remove(path.path()).map(|_| path.path().into()),
+            _ => None,
+        }
+    }
+
+    fn found(&mut self, path: &Path, file: Identity, meta: Option<&Meta>) -> Option<PathBuf> {
+        let is_other = self.at.get(path).is_some_and(|left| left.file != file);
+        // From its first line on the session itself changes it.
+        let known = self.files.remove(&file).zip(meta);
+        let is_changed = known.is_some_and(|(left, meta)| {
+            Kind::of(meta.mode) != Kind::Dir && (left.mtime, left.size) != (meta.mtime, meta.size)
+        });
+        (is_other || is_changed).then(|| path.into())
+    }
+
+    fn forget(&mut self, path: &Path) {
+        self.at.retain(|known, _| !known.starts_with(path));
     }
 }
 
@@ -124,7 +186,6 @@ mod tests {
     use super::*;
     use crate::audit::Session;
     use crate::policy::UndoLimits;
-    use crate::undo::entry::Kind;
     use crate::undo::{Keeper, read};
 
     #[test]

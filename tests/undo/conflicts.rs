@@ -177,3 +177,35 @@ fn what_a_person_made_where_a_file_goes_back_to_stays() {
         ["person\n", "one/a", "two/a"]
     );
 }
+
+#[test]
+fn what_somebody_did_between_sessions_is_not_undone_with_them() {
+    for (between, is_refused) in [
+        ("true", false),
+        ("echo mine > README.md", true),
+        ("echo mine > m; mv m README.md", true),
+        ("rm made", true),
+        ("echo mine > mine", false),
+    ] {
+        let jail = super::keeping();
+        let before = std::fs::read_to_string(jail.work.join("README.md")).expect("read");
+        let mut ids = Vec::new();
+        for script in [
+            "echo 1 >> README.md; echo 1 > made; mkdir d; echo 1 > d/x",
+            "echo 2 >> README.md; mv d e; mkdir d; echo 2 > d/x; echo 2 > made",
+        ] {
+            jail.sh(script).expect(0);
+            ids.extend(super::latest(&jail));
+            if ids.len() == 1 {
+                jail.bare(&["sh", "-c", between]).expect(0);
+            }
+        }
+        let out = jail.stockade(&["undo", "--yes", &ids[0], &ids[1]]);
+        assert_eq!(out.err().contains("between these sessions"), is_refused, "{between}: {}", out.err());
+        assert_eq!(out.code(), if is_refused { 125 } else { 0 }, "{between}: {}", out.err());
+        if !is_refused {
+            assert_eq!(std::fs::read_to_string(jail.work.join("README.md")).expect("read"), before);
+            assert!(!jail.work.join("made").exists() && !jail.work.join("e").exists());
+        }
+    }
+}
