@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// How long the block is.
 const LENGTH: usize = 512 * 1024;
 /// How much of it nearly every start needs.
-const NEEDED: usize = 384 * 1024;
+const NEEDED: usize = 480 * 1024;
 /// What every piece is aligned to at least, as by `malloc(3)`, which some rely on.
 const ALIGNMENT: usize = 16;
 /// What the block is aligned to.
