@@ -10,6 +10,7 @@ mod desk;
 pub mod loss;
 pub mod notify;
 pub mod peer;
+pub mod presence;
 mod process;
 mod remembered;
 pub mod server;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{Shutdown, getsockopt, shutdown, sockopt};
@@ -19,12 +19,15 @@ use serde::{Deserialize, Serialize};
 
 use super::desk::{Pending, Stale};
 use super::peer::{self, Status};
+use super::presence;
 use super::remembered::Answer;
 
 /// How often it is looked for something new.
 const TICK: Duration = Duration::from_millis(100);
 /// The same where nothing is asked.
 const CALM: Duration = Duration::from_secs(1);
+/// How long those who watch already have to find a session that has just begun.
+const ARRIVAL: Duration = Duration::from_secs(3);
 /// How many may be connected at once.
 const MOST_CLIENTS: usize = 16;
 /// How long a line may be, in bytes.
@@ -173,11 +176,14 @@ impl Server {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         let listener = Arc::new(listener);
+        let expected = presence::is_announced(dir).then(|| Instant::now() + ARRIVAL);
+        // They count from now on.
+        watching.fetch_add(usize::from(expected.is_some()), Ordering::SeqCst);
         let state = Arc::new(State { watching, ..State::default() });
         let accepting = Arc::clone(&state);
         let thread = std::thread::Builder::new().name("approvals".into()).stack_size(128 << 10);
         let ours = Arc::clone(&listener);
-        let thread = thread.spawn(move || accepting.accept(&ours, &office))?;
+        let thread = thread.spawn(move || accepting.accept(&ours, &office, expected))?;
         Ok(Server { path, listener, state, thread: Some(thread) })
     }
 }
@@ -230,7 +236,7 @@ pub(super) fn with_short_path<T>(
     act(Path::new(&format!("/proc/self/fd/{}/{name}", held.as_raw_fd())))
 }
 
-fn make_private(dir: &Path) -> io::Result<()> {
+pub(super) fn make_private(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let found = fs::symlink_metadata(dir)?;
     let is_ours = found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw();
@@ -246,9 +252,20 @@ impl State {
         self.is_stopping.load(Ordering::SeqCst)
     }
 
-    fn accept(self: &Arc<State>, listener: &UnixListener, office: &Arc<dyn Office>) {
+    /// Takes connections. `expected` is until when somebody counts as watching who is
+    /// about to connect.
+    fn accept(
+        self: &Arc<State>,
+        listener: &UnixListener,
+        office: &Arc<dyn Office>,
+        mut expected: Option<Instant>,
+    ) {
         while !self.is_stopping() {
             office.tick();
+            let has_come = || self.watching.load(Ordering::SeqCst) > 1;
+            if expected.take_if(|until| has_come() || Instant::now() >= *until).is_some() {
+                self.one_less(&**office);
+            }
             match listener.accept() {
                 Ok((stream, _)) => self.welcome(stream, office),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -296,7 +313,13 @@ impl State {
         if let Err(error) = self.converse(stream, office, &mut is_watching) {
             tracing::debug!(%error, "an approver is gone");
         }
-        if is_watching && self.watching.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if is_watching {
+            self.one_less(office);
+        }
+    }
+
+    fn one_less(&self, office: &dyn Office) {
+        if self.watching.fetch_sub(1, Ordering::SeqCst) == 1 {
             office.abandon();
         }
     }

@@ -2,9 +2,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::sys::stat::fstat;
 use serde::Serialize;
 
 use super::chain::{self, Link};
@@ -62,7 +63,8 @@ impl Appended {
 
     /// Whether the file has lost its name, so that nobody will read it.
     pub(crate) fn is_removed(&self) -> io::Result<bool> {
-        Ok(self.file.metadata()?.nlink() == 0)
+        // Half of what `File::metadata` costs, and asked before every line.
+        Ok(fstat(&self.file)?.st_nlink == 0)
     }
 
     /// Adds a line by a single write, so that a killed session leaves whole

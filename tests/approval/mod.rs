@@ -2,6 +2,7 @@
 
 mod alone;
 mod always;
+mod before;
 mod bulk;
 mod git;
 mod given_back;

@@ -57,7 +57,7 @@ pub(super) fn print(questions: &[Shown]) -> Result<u8, CliError> {
 
 /// Prints them as one line whenever they change, as long as somebody reads that.
 pub(super) fn follow(dir: PathBuf) -> Result<u8, CliError> {
-    let mut watch = Watch::of(dir);
+    let mut watch = Watch::of(dir)?;
     loop {
         let has_news = watch.look(TICK)?;
         watch.report();

@@ -17,7 +17,7 @@ use crate::sys::with_causes;
 pub(super) fn converse(dir: PathBuf) -> Result<u8, CliError> {
     eprintln!("Waiting for questions. Ctrl-C ends it, and with it whatever still waits is refused.");
     let lines = typed();
-    let mut watch = Watch::of(dir);
+    let mut watch = Watch::of(dir)?;
     let mut asked: Option<Shown> = None;
     loop {
         watch.look(TICK)?;

@@ -38,7 +38,7 @@ enum End {
 
 /// Shows the questions until the person quits.
 pub(super) fn run(dir: PathBuf) -> Result<u8, CliError> {
-    let mut watch = Watch::of(dir);
+    let mut watch = Watch::of(dir)?;
     let mut screen = Screen::open().map_err(CliError::Terminal)?;
     let mut state = State::default();
     let end = serve(&mut screen, &mut watch, &mut state);

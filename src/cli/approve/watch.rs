@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use crate::approval::client::{Connection, sockets};
+use crate::approval::presence::Presence;
 use crate::approval::server::Shown;
 use crate::cli::error::CliError;
 
@@ -21,6 +22,8 @@ pub(super) struct Watch {
     /// Those of each session that runs.
     questions: BTreeMap<String, Vec<Shown>>,
     troubles: Vec<String>,
+    /// Sessions that begin wait for this to find them.
+    _presence: Presence,
 }
 
 /// What a session tells.
@@ -30,10 +33,11 @@ enum News {
 }
 
 impl Watch {
-    pub(super) fn of(dir: PathBuf) -> Watch {
+    pub(super) fn of(dir: PathBuf) -> Result<Watch, CliError> {
+        let presence = Presence::announce(&dir).map_err(|error| CliError::Approvals(dir.clone(), error))?;
         let (sender, news) = channel();
         let (watched, questions) = (HashSet::new(), BTreeMap::new());
-        Watch { dir, news, sender, watched, questions, troubles: Vec::new() }
+        Ok(Watch { dir, news, sender, watched, questions, troubles: Vec::new(), _presence: presence })
     }
 
     /// Waits so long for news; gives whether there are any.
