@@ -58,10 +58,9 @@ fn make(
     shared.creating(call, &place, kind, || {
         act(&place)?;
         // Only what nobody can have put there in its place.
-        if let Some(stat) = place.stat()? {
-            judge.adopt(&stat);
-        }
-        Ok(())
+        let stat = place.stat()?;
+        stat.iter().for_each(|stat| judge.adopt(stat));
+        Ok(((), stat))
     })?;
     Ok(Reply::Done(0))
 }
@@ -116,7 +115,7 @@ pub(super) fn link(shared: &Shared, call: &Call, from: &Subject, to: &Named) -> 
     shared.creating(call, &place, Kind::of(stat.mode), || {
         file::link(pinned.as_fd(), place.dir(), place.written().as_c_str())?;
         adopt_from_scratch(shared, source, &stat);
-        Ok(())
+        Ok(((), Some(stat)))
     })?;
     Ok(Reply::Done(0))
 }

@@ -61,13 +61,13 @@ impl Shared {
     }
 
     /// Makes a name, and journals it where that is wanted. `make` also says
-    /// what is the session's own now.
+    /// what is the session's own now, and gives what stands there, if it still does.
     pub(super) fn creating<T>(
         &self,
         call: &Call,
         place: &Place,
         kind: Kind,
-        make: impl FnOnce() -> Result<T, Errno>,
+        make: impl FnOnce() -> Result<(T, Option<Stat>), Errno>,
     ) -> Result<T, Errno> {
         let path = place.path();
         let walk = self.judge.policy.walk(&path);
@@ -83,21 +83,23 @@ impl Shared {
             Ok(made)
         };
         if !keeps {
-            return make();
+            return make().map(|(made, _)| made);
         }
         self.keep_names(call, place)?;
         let number = self.keeper.before_create(call.caller, &path, kind);
         let number = number.map_err(|why| self.unsaved_name(call, &path, why))?;
-        let made = make();
-        match &made {
-            Ok(_) => {
-                if let Some(stat) = place.stat()? {
+        match make() {
+            Ok((made, stat)) => {
+                if let Some(stat) = stat {
                     self.keeper.made(call.caller, number, &stat);
                 }
+                Ok(made)
             }
-            Err(_) => self.keeper.failed(call.caller, number),
+            Err(errno) => {
+                self.keeper.failed(call.caller, number);
+                Err(errno)
+            }
         }
-        made
     }
 
     fn unsaved_name(&self, call: &Call, path: &Path, why: Unsaved) -> Errno {
@@ -210,7 +212,14 @@ impl Shared {
         let number = number.map_err(|why| self.unsaved(call, it, why))?;
         // The kernel leaves a device where it was.
         let leaves_one = flags.contains(RenameFlags::RENAME_WHITEOUT);
-        let acted = if leaves_one { self.creating(call, from, Kind::Device, act) } else { act() };
+        let acted = if leaves_one {
+            self.creating(call, from, Kind::Device, || {
+                act()?;
+                Ok(((), from.stat()?))
+            })
+        } else {
+            act()
+        };
         acted.inspect_err(|_| {
             self.keeper.failed(call.caller, number);
             self.keeper.not_replaced(object);

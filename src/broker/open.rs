@@ -240,7 +240,7 @@ impl Opening<'_> {
             let stat = file::stat(file.as_fd(), c"")?;
             judge.own.add(&stat);
             judge.may_be_index_lock(self.call, place, &stat);
-            Ok(file)
+            Ok((file, Some(stat)))
         });
         let file = match created {
             Err(Errno::EEXIST) if !self.how.flags.contains(OFlag::O_EXCL) => return Ok(None),

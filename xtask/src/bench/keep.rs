@@ -5,7 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -16,13 +17,19 @@ use crate::Outcome;
 const ROUNDS: usize = 9;
 /// Files of each kind.
 const FILES: usize = 400;
+/// How often files are opened again.
+const TURNS: usize = 5;
 /// Bytes of a file.
 const SIZE: usize = 8 << 10;
+
+/// After so long what was kept is on the disk (once a second), which takes time from
+/// what comes next.
+pub(super) const SETTLING: Duration = Duration::from_millis(2500);
 
 /// What is measured, as the table names it, and what of the probe's answer it is.
 const ROWS: [(&str, &str, &str); 3] = [
     ("open to write, 8 KiB, the first time", "open own", "open first"),
-    ("open to write, again", "open own", "open again"),
+    ("open to write, again", "open own again", "open again"),
     ("unlink, 8 KiB", "unlink own", "unlink old"),
 ];
 
@@ -58,10 +65,20 @@ fn measure_here(directory: &Path) -> io::Result<Value> {
     for kind in [&own, &written, &removed] {
         each(kind, look)?;
     }
+    thread::sleep(SETTLING);
+    let (open_own, open_first) = (each(&own, open)?, each(&written, open)?);
+    thread::sleep(SETTLING);
+    // In turns: a difference would be small.
+    let (mut own_again, mut again) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        own_again.push(each(&own, open)?);
+        again.push(each(&written, open)?);
+    }
     Ok(json!({
-        "open own": each(&own, open)?,
-        "open first": each(&written, open)?,
-        "open again": each(&written, open)?,
+        "open own": open_own,
+        "open first": open_first,
+        "open own again": median(own_again),
+        "open again": median(again),
         "unlink own": each(&own, |file| fs::remove_file(file))?,
         "unlink old": each(&removed, |file| fs::remove_file(file))?,
     }))

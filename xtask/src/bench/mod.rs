@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: start-up and running costs beside other jails.
 
+mod deeds;
 pub(crate) mod keep;
 pub(crate) mod probe;
 mod running;
@@ -27,6 +28,8 @@ pub(crate) enum Part {
     Calls,
     /// Keeping what a session changes.
     Keep,
+    /// Whole deeds, without keeping and with it.
+    Deeds,
     /// Real work.
     Work,
 }
@@ -90,6 +93,7 @@ fn measure(
     for directory in [&home, &scratch] {
         fs::create_dir_all(directory).map_err(failed)?;
     }
+    [&workspace, &scratch].into_iter().for_each(|directory| spread(directory));
     let git = Command::new("git").args(["init", "--quiet"]).arg(&workspace).status().map_err(failed)?;
     if !git.success() {
         return Err(format!("git init: {git}"));
@@ -126,10 +130,19 @@ fn measure(
     if wanted(Part::Keep, "keeping") {
         text = format!("{text}\n{}", keep::table(&keep::measure(stockade, &inside, &workspace)?));
     }
+    if wanted(Part::Deeds, "whole deeds") {
+        text = format!("{text}\n{}", deeds::table(&deeds::measure(stockade, &workspace)?));
+    }
     if wanted(Part::Work, "real work") {
-        text = format!("{text}\n{}", work::table(&work::measure(stockade, &workspace)?));
+        text = format!("{text}\n{}", work::table(&work::measure(root, stockade, &workspace)?));
     }
     Ok(text)
+}
+
+/// Has ext4 put each directory in this one into a group of its own (see `probe`);
+/// other file systems need not, and refuse.
+fn spread(directory: &Path) {
+    let _ = Command::new("chattr").arg("+T").arg(directory).output();
 }
 
 /// Runs the probe, which comes behind this as arguments, in the session's own

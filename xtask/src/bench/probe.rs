@@ -60,7 +60,7 @@ fn measure(directory: &Path) -> Result<Value, String> {
         cost(|| OpenOptions::new().write(true).open(&file).map(drop)),
         cost(|| fs::set_permissions(&file, Permissions::from_mode(0o640))),
     ];
-    let results = single.into_iter().chain(names(&inner));
+    let results = single.into_iter().chain(names(directory));
     let named = OPERATIONS.into_iter().zip(results).map(|(name, result)| {
         let value = result.map_or_else(|error| Value::from(error.to_string()), Value::from);
         (name.to_owned(), value)
@@ -71,8 +71,10 @@ fn measure(directory: &Path) -> Result<Value, String> {
 /// What is done with a name of a file and another one.
 type Step = fn(&Path, &Path) -> io::Result<()>;
 
-/// Nanoseconds for making, renaming and removing names, each batch over names of
-/// its own: what one step makes the next ones take away.
+/// Nanoseconds for making, renaming and removing names, each batch in a directory of
+/// its own: what one step makes the next ones take away. (An ext4 without a journal
+/// looks past every inode that was freed in its group within the last minute, which
+/// would count as making a file.)
 fn names(directory: &Path) -> [io::Result<f64>; 5] {
     const STEPS: [Step; 5] = [
         |name, _| File::create_new(name).map(drop),
@@ -81,11 +83,13 @@ fn names(directory: &Path) -> [io::Result<f64>; 5] {
         |name, _| fs::create_dir(name),
         |name, _| fs::remove_dir(name),
     ];
-    let paths: Vec<_> = (0..CALLS)
-        .map(|number| (directory.join(format!("a{number}")), directory.join(format!("b{number}"))))
-        .collect();
     let mut times = STEPS.map(|_| Vec::with_capacity(BATCHES));
-    for _ in 0..BATCHES {
+    for batch in 0..BATCHES {
+        let directory = directory.join(format!("{}.{batch}", std::process::id()));
+        // Where it cannot be made the steps say why.
+        let _ = fs::create_dir(&directory);
+        let name = |kind: &str, number| directory.join(format!("{kind}{number}"));
+        let paths: Vec<_> = (0..CALLS).map(|number| (name("a", number), name("b", number))).collect();
         for (step, times) in STEPS.iter().zip(&mut times) {
             let start = Instant::now();
             let done = paths.iter().try_for_each(|(name, other)| step(name, other));

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -13,7 +13,9 @@ const ROUNDS: usize = 5;
 /// Files in the tree and in the archive.
 const FILES: usize = 5000;
 
-/// A piece of work: a shell script, and one that makes ready for it outside.
+/// A piece of work: a shell script, and one that makes ready for it outside. `$N` is
+/// another number each time: what is removed would make what comes next slower on
+/// some file systems (see `probe`).
 struct Work {
     shown: &'static str,
     ready: &'static str,
@@ -21,13 +23,17 @@ struct Work {
 }
 
 const WORKS: [Work; 6] = [
+    Work { shown: "`tar x`, 5,000 small files", ready: "mkdir out.$N", script: "tar xf files.tar -C out.$N" },
     Work {
-        shown: "`tar x`, 5,000 small files",
-        ready: "rm -rf out && mkdir out",
-        script: "tar xf files.tar -C out",
+        shown: "`git status`, 5,000 files, 20 times",
+        ready: "true",
+        script: "for n in $(seq 20); do git status --short; done",
     },
-    Work { shown: "`git status`, 5,000 files", ready: "true", script: "git status --short" },
-    Work { shown: "`find`, `xargs cat`", ready: "true", script: "find tree -type f | xargs cat" },
+    Work {
+        shown: "`find`, `xargs cat`, 5,000 files, 5 times",
+        ready: "true",
+        script: "for n in $(seq 5); do find tree -type f | xargs cat; done",
+    },
     Work {
         shown: "`cargo build`, a new `target`",
         ready: "rm -rf crate/target",
@@ -35,7 +41,7 @@ const WORKS: [Work; 6] = [
     },
     Work {
         shown: "`npm install`, 60 packages",
-        ready: "rm -rf js/node_modules js/package-lock.json",
+        ready: "mkdir -p out.$N && for f in js/node_modules js/package-lock.json; do test ! -e $f || mv $f out.$N; done",
         script: "cd js && npm install --offline --no-audit --no-fund --loglevel=error",
     },
     Work {
@@ -56,25 +62,28 @@ pub(super) struct Row {
 }
 
 /// Does every work in every place, by turns.
-pub(super) fn measure(stockade: &Path, around: &Surroundings<'_>) -> Result<Vec<Row>, String> {
+pub(super) fn measure(root: &Path, stockade: &Path, around: &Surroundings<'_>) -> Result<Vec<Row>, String> {
     let failed = |error: std::io::Error| format!("the bench's work: {error}");
     make_sources(around.directory).map_err(failed)?;
-    WORKS.iter().map(|work| row(work, stockade, around).map_err(failed)).collect()
+    // What cargo reads from above the workspace, if it is there.
+    let settings = root.join(".cargo");
+    WORKS.iter().map(|work| row(work, &settings, stockade, around).map_err(failed)).collect()
 }
 
-fn row(work: &Work, stockade: &Path, around: &Surroundings<'_>) -> std::io::Result<Row> {
+fn row(work: &Work, settings: &Path, stockade: &Path, around: &Surroundings<'_>) -> std::io::Result<Row> {
     let mut times: Vec<Result<Vec<f64>, String>> = PLACES.iter().map(|_| Ok(Vec::new())).collect();
     // The first round warms caches up and does not count.
     for round in 0..=ROUNDS {
         for turn in 0..PLACES.len() {
             let index = (round + turn) % PLACES.len();
             let Ok(known) = &mut times[index] else { continue };
-            around.around(&mut shell(work.ready)).status()?;
+            let number = (round * PLACES.len() + turn).to_string();
+            around.around(&mut shell(work.ready)).env("N", &number).status()?;
             let mut command = match PLACES[index].1 {
                 None => shell(work.script),
-                Some(profile) => jailed(stockade, profile, work.script),
+                Some(profile) => jailed(stockade, profile, settings, work.script),
             };
-            keep_toolchains(&mut command);
+            command.envs(toolchains()).env("N", &number);
             let start = Instant::now();
             let output = around.around(&mut command).stdin(Stdio::null()).output()?;
             let seconds = start.elapsed().as_secs_f64();
@@ -94,11 +103,12 @@ fn shell(script: &str) -> Command {
     command
 }
 
-fn jailed(stockade: &Path, profile: &str, script: &str) -> Command {
+fn jailed(stockade: &Path, profile: &str, settings: &Path, script: &str) -> Command {
     let mut command = Command::new(stockade);
     command.args(["run", "--profile", profile]);
-    for (_, directory) in toolchains().into_iter().filter(|(_, directory)| Path::new(directory).is_dir()) {
-        command.arg("--allow").arg(format!("read={directory}"));
+    let read = toolchains().into_iter().map(|(_, directory)| PathBuf::from(directory));
+    for directory in read.chain([settings.to_owned()]).filter(|directory| directory.is_dir()) {
+        command.arg("--allow").arg(format!("read={}", directory.display()));
     }
     command.args(["--", "sh", "-c", script]);
     command
@@ -109,10 +119,6 @@ fn toolchains() -> [(&'static str, String); 2] {
     let home = std::env::var("HOME").unwrap_or_default();
     let place = |variable: &str, name: &str| std::env::var(variable).unwrap_or(format!("{home}/{name}"));
     [("CARGO_HOME", place("CARGO_HOME", ".cargo")), ("RUSTUP_HOME", place("RUSTUP_HOME", ".rustup"))]
-}
-
-fn keep_toolchains(command: &mut Command) {
-    command.envs(toolchains());
 }
 
 /// Makes what the works work on.
@@ -133,7 +139,7 @@ fn make_sources(directory: &Path) -> std::io::Result<()> {
         fs::write(directory.join(format!("c/f{number}.c")), text)?;
     }
     let script = "tar cf files.tar tree && git add -A tree c && \
-                  git -c user.name=n -c user.email=e commit --quiet --message m && printf 'out\nobjects\nfiles.tar\nprobe\n' > .git/info/exclude";
+                  git -c user.name=n -c user.email=e commit --quiet --message m && printf 'out.*\nobjects\nfiles.tar\nprobe\n' > .git/info/exclude";
     let status = shell(script).current_dir(directory).status()?;
     if status.success() { Ok(()) } else { Err(std::io::Error::other(status.to_string())) }
 }
