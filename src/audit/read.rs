@@ -1,15 +1,14 @@
 //! Reading logs, whole or not.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use nix::fcntl::OFlag;
 use serde::Deserialize;
 
 use super::chain::{self, Fault, State};
 use super::{Verdict, is_session_id, log_path};
+use crate::sys::file::open_regular;
 
 /// A session's log as it is.
 #[derive(Debug, Clone)]
@@ -112,14 +111,7 @@ pub fn read(sessions: &Path, id: &str) -> io::Result<Recorded> {
     if !is_session_id(id) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // A FIFO must not hang it.
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(log_path(sessions, id))?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
+    let mut file = open_regular(&log_path(sessions, id))?;
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
     Ok(parse(&text, id))

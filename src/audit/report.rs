@@ -10,6 +10,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Verdict};
+use crate::sys::file::open_regular;
 
 /// A line of the report.
 #[derive(Serialize)]
@@ -50,15 +51,11 @@ const LARGEST: u64 = 1 << 26;
 
 /// Reads a report; empty where nothing was refused, so that none was made.
 pub fn read_report(path: &Path) -> io::Result<Vec<Reported>> {
-    // What the variable names could be anything: a FIFO must not hang it.
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+    // What the variable names could be anything.
+    let file = match open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         file => file?,
     };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
     let mut text = Vec::new();
     file.take(LARGEST).read_to_end(&mut text)?;
     // The last line may still be in the making.

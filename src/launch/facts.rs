@@ -1,12 +1,12 @@
 //! The real file system, as policy asks about it.
 
 use std::ffi::OsString;
-use std::fs::{self, FileType, OpenOptions};
+use std::fs::{self, FileType};
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::policy::facts::{Facts, Kind};
+use crate::sys::file::open_regular;
 
 /// How much of a small file is read.
 const SMALL: u64 = 4096;
@@ -35,15 +35,7 @@ impl Facts for FileSystem {
     }
 
     fn read_small(&self, path: &Path) -> Option<Vec<u8>> {
-        // A FIFO must not hang the start.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
-            .open(path)
-            .ok()?;
-        if !file.metadata().ok()?.is_file() {
-            return None;
-        }
+        let file = open_regular(path).ok()?;
         let mut content = Vec::new();
         file.take(SMALL).read_to_end(&mut content).ok()?;
         Some(content)

@@ -5,17 +5,17 @@
 //! path that the author's sessions changed, wherever it is. Times and owners are left out.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use blake3::Hasher;
-use nix::fcntl::OFlag;
 
 use crate::policy::{Access, Policy};
+use crate::sys::file::open_regular;
 
 /// What a hash begins with.
 const KIND: &str = "blake3:";
@@ -133,8 +133,7 @@ impl Tree {
         if let Some(known) = self.known.get(&stamp) {
             return Ok(*known);
         }
-        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-        let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        let file = match open_regular(path) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 // Whatever it says: it is another one when any of this is.
                 return Ok(*blake3::hash(format!("{stamp:?}").as_bytes()).as_bytes());

@@ -5,8 +5,10 @@
 //! just that file, also where it is a symbolic link.
 
 use std::ffi::{CStr, CString};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -28,6 +30,14 @@ const NOBODYS: OFlag = OFlag::O_CLOEXEC.union(OFlag::O_NOCTTY);
 
 /// A time to set: given, now, or left as it is (`utimensat(2)`).
 pub type TimeSpec = libc::timespec;
+
+/// Opens a regular file to read it. No link at the end of the path is followed, and a
+/// FIFO hangs nobody.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+}
 
 /// Opens without gaining any access to the content (`O_PATH`; `openat2(2)`,
 /// Linux 5.6).

@@ -1,12 +1,8 @@
 //! Reading journals, whole or not.
 
 use std::borrow::Cow;
-use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use nix::fcntl::OFlag;
 
 use super::cut::what_happened;
 use super::entry::{Entry, Line};
@@ -14,7 +10,7 @@ use super::journal::journal_path;
 use super::ledger::Ledger;
 use crate::audit::chain::{self, Link};
 use crate::audit::is_session_id;
-use crate::sys::file::is_unlocked;
+use crate::sys::file::{is_unlocked, open_regular};
 
 /// A session's journal as it is.
 #[derive(Debug, Clone)]
@@ -58,14 +54,7 @@ pub fn read(sessions: &Path, id: &str) -> io::Result<Journal> {
     if !is_session_id(id) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // A FIFO must not hang it.
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits())
-        .open(journal_path(sessions, id))?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
+    let mut file = open_regular(&journal_path(sessions, id))?;
     let is_running = !is_unlocked(&file)?;
     let mut text = Vec::new();
     file.read_to_end(&mut text)?;
