@@ -77,6 +77,20 @@ fn umask_is_honoured() {
     );
 }
 
+/// A name that was cut to the kernel's fifteen bytes may end within a letter.
+#[test]
+fn a_process_may_have_any_name() {
+    let script = r"import ctypes, os
+prctl = ctypes.CDLL(None).prctl
+for number, name in enumerate([b'\xff\xfe', b'b\xc3', b'x) R 1 1', b'\nUmask:\t0000']):
+    prctl(15, name, 0, 0, 0)
+    os.umask(0o027)
+    os.close(os.open(f'made{number}', os.O_CREAT | os.O_WRONLY, 0o666))
+    print(oct(os.stat(f'made{number}').st_mode))
+";
+    same_as_outside(&format!("python3 -c \"{script}\""));
+}
+
 #[test]
 fn descriptors_and_attributes() {
     let script = r"import os

@@ -2,7 +2,8 @@
 //! or may not be looked at.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt;
 
 use nix::unistd::{Pid, getpid};
@@ -25,7 +26,9 @@ pub struct Status(String);
 
 /// What it says now.
 pub fn status(process: Pid) -> Option<Status> {
-    fs::read_to_string(format!("/proc/{process}/status")).ok().map(Status::new)
+    // A process's name may be anything.
+    let text = read(process, "status")?;
+    Some(Status::new(String::from_utf8_lossy(&text)))
 }
 
 impl Status {
@@ -141,7 +144,7 @@ pub fn ancestors(processes: &[Standing], process: Pid) -> Vec<Pid> {
 
 /// A process's command line, of which it is itself the author: so many words at most.
 pub fn arguments(process: Pid, most: usize) -> Vec<OsString> {
-    let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+    let line = read(process, "cmdline").unwrap_or_default();
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
     line.split(|byte| *byte == 0).take(most).map(|word| OsString::from_vec(word.to_vec())).collect()
 }
@@ -163,13 +166,22 @@ pub fn command_of(process: Pid, main: Pid) -> Pid {
     at
 }
 
+/// A file of a process. Most are less than a page, so that one call reads them; the size
+/// that the kernel tells of them is 0, from which others would feel their way.
+fn read(process: Pid, name: &str) -> Option<Vec<u8>> {
+    const PAGE: usize = 4096;
+    let mut text = Vec::with_capacity(PAGE);
+    File::open(format!("/proc/{process}/{name}")).ok()?.read_to_end(&mut text).ok()?;
+    Some(text)
+}
+
 fn stat_field(process: Pid, field: usize) -> Option<u64> {
     stat(process)?.split(' ').nth(field)?.parse().ok()
 }
 
 /// What `/proc/PID/stat` says behind the name in brackets.
 fn stat(process: Pid) -> Option<String> {
-    let stat = fs::read(format!("/proc/{process}/stat")).ok()?;
+    let stat = read(process, "stat")?;
     // The name may be anything.
     let stat = String::from_utf8_lossy(&stat);
     Some(stat.rsplit_once(") ")?.1.to_string())
@@ -211,6 +223,19 @@ mod tests {
         assert!(!is_stopped_by("D (disk sleep)", 1 << 19, 1 << 19), "SIGTSTP, which is caught");
         assert!(!is_stopped_by("D (disk sleep)", 1 << 16, 0), "SIGCHLD");
         assert!(!is_stopped(getpid()));
+    }
+
+    #[test]
+    fn a_thread_may_have_any_name() {
+        let named = |name: &std::ffi::CStr| {
+            nix::sys::prctl::set_name(name).expect("set a name");
+            let me = nix::unistd::gettid();
+            (status(me).and_then(|status| status.field("Tgid").map(str::to_owned)), stat(me).is_some())
+        };
+        let expected = (Some(getpid().to_string()), true);
+        let name_it = move || [c"\xff\xfe", c"b\xc3", c"x) R 1 1", c"\nTgid:\t1"].map(named);
+        let told = std::thread::spawn(name_it).join().expect("a thread");
+        assert!(told.iter().all(|told| *told == expected), "{told:?}");
     }
 
     #[test]

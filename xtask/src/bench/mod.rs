@@ -90,10 +90,12 @@ fn measure(
     let home = temporary.path().join("home");
     let workspace = temporary.path().join("workspace");
     let scratch = workspace.join("scratch");
-    for directory in [&home, &scratch] {
+    // Apart: the start of `ci` looks through a workspace.
+    let deeds = temporary.path().join("deeds");
+    for directory in [&home, &scratch, &deeds] {
         fs::create_dir_all(directory).map_err(failed)?;
     }
-    [&workspace, &scratch].into_iter().for_each(|directory| spread(directory));
+    [&workspace, &scratch, &deeds].into_iter().for_each(|directory| spread(directory));
     let git = Command::new("git").args(["init", "--quiet"]).arg(&workspace).status().map_err(failed)?;
     if !git.success() {
         return Err(format!("git init: {git}"));
@@ -131,7 +133,8 @@ fn measure(
         text = format!("{text}\n{}", keep::table(&keep::measure(stockade, &inside, &workspace)?));
     }
     if wanted(Part::Deeds, "whole deeds") {
-        text = format!("{text}\n{}", deeds::table(&deeds::measure(stockade, &workspace)?));
+        let around = Surroundings { directory: &deeds, home: &home };
+        text = format!("{text}\n{}", deeds::table(&deeds::measure(stockade, &around)?));
     }
     if wanted(Part::Work, "real work") {
         text = format!("{text}\n{}", work::table(&work::measure(root, stockade, &workspace)?));
