@@ -45,12 +45,12 @@ fn convert(yaml: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
 /// Links GCC's unwinder into the program where the C compiler has it as an archive:
 /// loading it as a library costs a fifth of a millisecond at every start.
 fn unwinder() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-env-changed=CC");
     if std::env::var("CARGO_CFG_TARGET_ENV")? != "gnu" || std::env::var("HOST")? != std::env::var("TARGET")? {
         return Ok(());
     }
-    let compiler = std::env::var_os("CC").unwrap_or("cc".into());
-    let Ok(answer) = Command::new(compiler).arg("-print-file-name=libgcc_eh.a").output() else {
+    // What Rust links with where nothing else is set.
+    let linker = std::env::var_os("RUSTC_LINKER").unwrap_or("cc".into());
+    let Ok(answer) = Command::new(linker).arg("-print-file-name=libgcc_eh.a").output() else {
         return Ok(());
     };
     let archive = PathBuf::from(String::from_utf8(answer.stdout)?.trim());

@@ -177,13 +177,13 @@ impl Server {
         listener.set_nonblocking(true)?;
         let listener = Arc::new(listener);
         let expected = presence::is_announced(dir).then(|| Instant::now() + ARRIVAL);
-        // They count from now on.
-        watching.fetch_add(usize::from(expected.is_some()), Ordering::SeqCst);
-        let state = Arc::new(State { watching, ..State::default() });
+        let state = Arc::new(State { watching: Arc::clone(&watching), ..State::default() });
         let accepting = Arc::clone(&state);
         let thread = std::thread::Builder::new().name("approvals".into()).stack_size(128 << 10);
         let ours = Arc::clone(&listener);
         let thread = thread.spawn(move || accepting.accept(&ours, &office, expected))?;
+        // Who is expected counts from now on, before the jail starts.
+        watching.fetch_add(usize::from(expected.is_some()), Ordering::SeqCst);
         Ok(Server { path, listener, state, thread: Some(thread) })
     }
 }
