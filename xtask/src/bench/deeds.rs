@@ -1,6 +1,5 @@
 //! Whole deeds under the broker: what keeping costs, and having asked.
 
-use std::cell::Cell;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
@@ -10,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::keep::SETTLING;
+use super::keep::{self, SETTLING};
+use super::work::{COMMIT, shell};
 use super::{Surroundings, median};
 
 /// How often each deed is done; the ways take turns.
@@ -31,6 +31,8 @@ struct Deed {
     shown: &'static str,
     ready: &'static str,
     old: &'static str,
+    /// Makes what there is of the session's own, which is not measured.
+    make: &'static str,
     own: &'static str,
     /// Whether it is also done in a jail that asks.
     asks: bool,
@@ -41,6 +43,7 @@ const DEEDS: [Deed; 2] = [
         shown: "`git checkout`, 5,000 files",
         ready: "git clone --quiet ../repository .",
         old: "git checkout --quiet HEAD^",
+        make: "true",
         own: "git checkout --quiet -",
         asks: false,
     },
@@ -48,6 +51,7 @@ const DEEDS: [Deed; 2] = [
         shown: "`rm -r`, 10,000 files",
         ready: "git init --quiet && mkdir many && cd many && seq 10000 | xargs touch",
         old: "rm -r many",
+        make: "mkdir own && (cd own && seq 10000 | xargs touch)",
         own: "rm -r own",
         asks: true,
     },
@@ -57,11 +61,10 @@ const DEEDS: [Deed; 2] = [
 fn script(deed: &Deed) -> String {
     let now = "date +%s%N";
     let settle = format!("sleep {}", SETTLING.as_secs_f64());
-    let make = "mkdir own && (cd own && seq 10000 | xargs touch)";
+    let Deed { old, make, own, .. } = deed;
     format!(
-        "set -e; a=$({now}); {}; b=$({now}); {make}; {settle}; c=$({now}); {}; d=$({now}); \
-         echo $((b-a)) $((d-c))",
-        deed.old, deed.own
+        "set -e; a=$({now}); {old}; b=$({now}); {make}; {settle}; c=$({now}); {own}; d=$({now}); \
+         echo $((b-a)) $((d-c))"
     )
 }
 
@@ -71,7 +74,7 @@ pub(super) struct Row(&'static str, f64, f64, Option<f64>);
 
 /// Does every deed in every way.
 pub(super) fn measure(stockade: &Path, around: &Surroundings<'_>) -> Result<Vec<Row>, String> {
-    let bench = Bench { stockade, around, next: Cell::new(0) };
+    let bench = Bench { stockade, around };
     bench.make_sources().map_err(|error| format!("the bench's deeds: {error}"))?;
     DEEDS.iter().map(|deed| bench.row(deed)).collect()
 }
@@ -79,19 +82,12 @@ pub(super) fn measure(stockade: &Path, around: &Surroundings<'_>) -> Result<Vec<
 struct Bench<'a> {
     stockade: &'a Path,
     around: &'a Surroundings<'a>,
-    /// The number of the next deed's directory.
-    next: Cell<usize>,
 }
 
 impl Bench<'_> {
     fn make_sources(&self) -> io::Result<()> {
         for remove in [KEEPS, ASKS] {
-            let text = format!(
-                "version: 1\nname: deeds\nextends: standard\ngit: commit\napprovals: {{bulk: 1000000}}\nrules:\n  \
-                 - access: {{read: allow, execute: allow, create: keep, modify: keep, remove: {remove}}}\n    \
-                 paths: [\".\"]\n    why: it is measured\n"
-            );
-            fs::write(self.profile(remove), text)?;
+            fs::write(self.profile(remove), keep::profile("git: commit\n", remove))?;
         }
         let repository = self.around.directory.join("repository");
         for revision in ["one", "two"] {
@@ -103,9 +99,7 @@ impl Bench<'_> {
                     format!("{revision} {number}\n").repeat(20),
                 )?;
             }
-            let commit = "git init --quiet && git add -A && \
-                          git -c user.name=n -c user.email=e commit --quiet --message m";
-            self.shell(commit, &repository).status()?;
+            self.shell(&format!("git init --quiet && git add -A && {COMMIT}"), &repository).status()?;
         }
         Ok(())
     }
@@ -164,8 +158,8 @@ impl Bench<'_> {
     /// Another directory each time (see `probe`), made ready.
     fn place(&self, deed: &Deed) -> Result<PathBuf, String> {
         let failed = |error: io::Error| format!("{}: {error}", deed.shown);
-        let place = self.around.directory.join(format!("deed.{}", self.next.replace(self.next.get() + 1)));
-        fs::create_dir(&place).map_err(failed)?;
+        // Removed with all others.
+        let place = tempfile::tempdir_in(self.around.directory).map_err(failed)?.keep();
         let ready = self.shell(deed.ready, &place).status().map_err(failed)?;
         if ready.success() { Ok(place) } else { Err(format!("{}: {ready}", deed.ready)) }
     }
@@ -185,8 +179,8 @@ impl Bench<'_> {
     }
 
     fn shell(&self, script: &str, place: &Path) -> Command {
-        let mut command = Command::new("sh");
-        self.around.around(&mut command).current_dir(place).args(["-c", script]);
+        let mut command = shell(script);
+        self.around.around(&mut command).current_dir(place);
         command
     }
 }

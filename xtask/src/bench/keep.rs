@@ -87,13 +87,20 @@ fn measure_here(directory: &Path) -> io::Result<Value> {
 /// A row: what, and the nanoseconds of own things and of old ones.
 pub(super) type Row = (&'static str, f64, f64);
 
+/// A profile in which all of the workspace is kept, and what holds for removing there.
+pub(super) fn profile(settings: &str, remove: &str) -> String {
+    format!(
+        "version: 1\nname: measured\nextends: standard\n{settings}approvals: {{bulk: 1000000}}\nrules:\n  \
+         - access: {{read: allow, execute: allow, create: keep, modify: keep, remove: {remove}}}\n    \
+         paths: [\".\"]\n    why: it is measured\n"
+    )
+}
+
 /// Runs the probe in a jail where everything is kept.
 pub(super) fn measure(stockade: &Path, probe: &Path, around: &Surroundings<'_>) -> Result<Vec<Row>, String> {
     let failed = |error: io::Error| format!("the bench of keeping: {error}");
-    let profile = around.directory.join("keep.yaml");
-    let text = "version: 1\nname: keep\nextends: standard\napprovals: {bulk: 1000000}\nrules:\n  - access: {read: allow, execute: allow, \
-                create: keep, modify: keep, remove: keep}\n    paths: [\".\"]\n    why: it is measured\n";
-    fs::write(&profile, text).map_err(failed)?;
+    let file = around.directory.join("keep.yaml");
+    fs::write(&file, profile("", "keep")).map_err(failed)?;
     let directory = around.directory.join("kept");
     let mut runs = Vec::new();
     // The first round warms caches up and does not count.
@@ -103,13 +110,7 @@ pub(super) fn measure(stockade: &Path, probe: &Path, around: &Surroundings<'_>) 
         }
         make(&directory, "written").and_then(|()| make(&directory, "removed")).map_err(failed)?;
         let mut command = Command::new(stockade);
-        command
-            .args(["run", "--profile"])
-            .arg(&profile)
-            .arg("--")
-            .arg(probe)
-            .arg("probe-keep")
-            .arg(&directory);
+        command.args(["run", "--profile"]).arg(&file).arg("--").arg(probe).arg("probe-keep").arg(&directory);
         let output = around.around(&mut command).stdin(Stdio::null()).output().map_err(failed)?;
         if !output.status.success() {
             return Err(super::complaint(&output));

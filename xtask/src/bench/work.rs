@@ -13,6 +13,9 @@ const ROUNDS: usize = 5;
 /// Files in the tree and in the archive.
 const FILES: usize = 5000;
 
+/// Commits what is in the index.
+pub(super) const COMMIT: &str = "git -c user.name=n -c user.email=e commit --quiet --message m";
+
 /// A piece of work: a shell script, and one that makes ready for it outside. `$N` is
 /// another number each time: what is removed would make what comes next slower on
 /// some file systems (see `probe`).
@@ -97,7 +100,7 @@ fn row(work: &Work, settings: &Path, stockade: &Path, around: &Surroundings<'_>)
     Ok(Row { shown: work.shown, costs: times.into_iter().map(|times| times.map(median)).collect() })
 }
 
-fn shell(script: &str) -> Command {
+pub(super) fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]);
     command
@@ -138,9 +141,11 @@ fn make_sources(directory: &Path) -> std::io::Result<()> {
             format!("#include <stdio.h>\nint f{number}(void) {{ return printf(\"%d\", {number}); }}\n");
         fs::write(directory.join(format!("c/f{number}.c")), text)?;
     }
-    let script = "tar cf files.tar tree && git add -A tree c && \
-                  git -c user.name=n -c user.email=e commit --quiet --message m && printf 'out.*\nobjects\nfiles.tar\nprobe\n' > .git/info/exclude";
-    let status = shell(script).current_dir(directory).status()?;
+    let script = format!(
+        "tar cf files.tar tree && git add -A tree c && {COMMIT} && \
+         printf 'out.*\nobjects\nfiles.tar\nprobe\n' > .git/info/exclude"
+    );
+    let status = shell(&script).current_dir(directory).status()?;
     if status.success() { Ok(()) } else { Err(std::io::Error::other(status.to_string())) }
 }
 
